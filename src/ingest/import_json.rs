@@ -1,0 +1,384 @@
+//! VictoriaMetrics' `/api/v1/import`: JSON lines, as `/api/v1/export` writes them.
+//!
+//! ```text
+//! {"metric":{"__name__":"up","job":"node"},"values":[1,null],"timestamps":[1700000000000,1700000015000]}
+//! ```
+//!
+//! Timestamps are milliseconds since the epoch and mandatory. A value is a number, `null` or `"NaN"`,
+//! `"Infinity"` or `"-Infinity"`. Other keys of a line are ignored, as VictoriaMetrics does. A bad line
+//! refuses the whole request, by its number.
+//!
+//! Source: docs.victoriametrics.com, "JSON line format", and lib/protoparser/vmimport.
+
+use super::{Refusal, one_line};
+use crate::model::{Push, PushBuilder, Sample, Span};
+use crate::wire;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+/// Decodes a body that is not packed.
+pub fn decode(body: &[u8]) -> Result<Push, Refusal> {
+    let mut builder = PushBuilder::default();
+    for (at, line) in body.split(|byte| *byte == b'\n').enumerate() {
+        let line = line.trim_ascii();
+        if !line.is_empty() {
+            add(&mut builder, line).map_err(|what| Refusal::Bad(format!("line {}: {what}", at + 1)))?;
+        }
+    }
+    Ok(builder.finish())
+}
+
+/// Adds the series of one line.
+fn add(builder: &mut PushBuilder, line: &[u8]) -> Result<(), String> {
+    let Line { mut labels, values, timestamps } = parse(line)?;
+    labels.sort_unstable();
+    if labels.is_empty() {
+        return Err("`metric` holds no labels".into());
+    }
+    if let Some(pair) = labels.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        return Err(format!("label {} stands in `metric` twice", one_line(&pair[0].0)));
+    }
+    if labels[0].0.is_empty() {
+        return Err("a label in `metric` has no name".into());
+    }
+    if values.len() != timestamps.len() {
+        return Err(format!("{} values and {} timestamps", values.len(), timestamps.len()));
+    }
+    if values.is_empty() {
+        return Ok(());
+    }
+    let section = builder.store_with(|out| {
+        for (name, value) in &labels {
+            wire::append_label(out, name.as_bytes(), value.as_bytes());
+        }
+    });
+    for (value, timestamp) in values.into_iter().zip(timestamps) {
+        builder.sample(Sample { value, timestamp });
+    }
+    builder.series(section, Span::default());
+    Ok(())
+}
+
+fn parse(line: &[u8]) -> Result<Line<'_>, String> {
+    // Two bytes make an element; a line of hardly more is made to fill memory (real timestamps have 13).
+    let most = line.len() / 8 + 1024;
+    let mut parser = serde_json::Deserializer::from_slice(line);
+    let parsed = LineSeed { most }.deserialize(&mut parser).and_then(|parsed| parser.end().map(|()| parsed));
+    // The parser counts lines within the line: only its column says something.
+    parsed.map_err(|error| {
+        let text = error.to_string();
+        let what = text.split(" at line ").next().unwrap_or(&text);
+        match error.column() {
+            0 => one_line(what).into_owned(),
+            column => format!("{} (column {column})", one_line(what)),
+        }
+    })
+}
+
+/// One line, as parsed.
+struct Line<'a> {
+    labels: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    values: Vec<f64>,
+    timestamps: Vec<i64>,
+}
+
+struct LineSeed {
+    /// Elements that each array may have.
+    most: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for LineSeed {
+    type Value = Line<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for LineSeed {
+    type Value = Line<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with `metric`, `values` and `timestamps`")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        let (mut labels, mut values, mut timestamps) = (None, None, None);
+        while let Some(Text(key)) = map.next_key()? {
+            let is_new = match &*key {
+                "metric" => labels.replace(map.next_value::<Labels>()?.0).is_none(),
+                "values" => values.replace(map.next_value_seed(Array::<Value>::new(self.most))?).is_none(),
+                "timestamps" => {
+                    timestamps.replace(map.next_value_seed(Array::<Timestamp>::new(self.most))?).is_none()
+                }
+                _ => map.next_value::<IgnoredAny>().map(|_| true)?,
+            };
+            if !is_new {
+                return Err(M::Error::custom(format_args!("`{key}` stands in it twice")));
+            }
+        }
+        Ok(Line {
+            labels: labels.ok_or_else(|| M::Error::missing_field("metric"))?,
+            values: values
+                .ok_or_else(|| M::Error::missing_field("values"))?
+                .into_iter()
+                .map(|v| v.0)
+                .collect(),
+            timestamps: timestamps
+                .ok_or_else(|| M::Error::missing_field("timestamps"))?
+                .into_iter()
+                .map(|t| t.0)
+                .collect(),
+        })
+    }
+}
+
+/// An array of at most so many elements.
+struct Array<T> {
+    most: usize,
+    element: PhantomData<T>,
+}
+
+impl<T> Array<T> {
+    fn new(most: usize) -> Self {
+        Self { most, element: PhantomData }
+    }
+}
+
+impl<'de, T: serde::Deserialize<'de>> DeserializeSeed<'de> for Array<T> {
+    type Value = Vec<T>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de, T: serde::Deserialize<'de>> Visitor<'de> for Array<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
+        let mut elements = Vec::new();
+        while let Some(element) = seq.next_element()? {
+            if elements.len() == self.most {
+                return Err(S::Error::custom("too many elements for the size of the line"));
+            }
+            elements.push(element);
+        }
+        Ok(elements)
+    }
+}
+
+/// A string, borrowed where it holds no escapes.
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de> serde::Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+struct Labels<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'de> serde::Deserialize<'de> for Labels<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LabelsVisitor;
+        impl<'de> Visitor<'de> for LabelsVisitor {
+            type Value = Labels<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of label names and values")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+                let mut labels = Vec::new();
+                while let Some((Text(name), Text(value))) = map.next_entry()? {
+                    labels.push((name, value));
+                }
+                Ok(Labels(labels))
+            }
+        }
+        deserializer.deserialize_map(LabelsVisitor)
+    }
+}
+
+struct Value(f64);
+
+impl<'de> serde::Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ValueVisitor;
+        impl Visitor<'_> for ValueVisitor {
+            type Value = Value;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number, null, \"NaN\", \"Infinity\" or \"-Infinity\"")
+            }
+
+            fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+                Ok(Value(value))
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+                Ok(Value(value as f64))
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+                Ok(Value(value as f64))
+            }
+
+            fn visit_unit<E>(self) -> Result<Value, E> {
+                Ok(Value(f64::NAN))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
+                match text {
+                    "NaN" => Ok(Value(f64::NAN)),
+                    "Infinity" => Ok(Value(f64::INFINITY)),
+                    "-Infinity" => Ok(Value(f64::NEG_INFINITY)),
+                    other => Err(E::invalid_value(serde::de::Unexpected::Str(other), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+struct Timestamp(i64);
+
+impl<'de> serde::Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        i64::deserialize(deserializer).map(Timestamp)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn line(values: &str, timestamps: &str) -> String {
+        format!(
+            r#"{{"metric":{{"__name__":"up","job":"a"}},"values":[{values}],"timestamps":[{timestamps}]}}"#
+        )
+    }
+
+    #[track_caller]
+    fn refused(body: &str) -> String {
+        match decode(body.as_bytes()) {
+            Err(Refusal::Bad(what)) => what,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn special_values_are_taken_as_victoriametrics_does() {
+        let push =
+            decode(line(r#"1,null,"NaN","Infinity","-Infinity",-0.0"#, "1,2,3,4,5,6").as_bytes()).unwrap();
+        let values: Vec<_> = push.samples().iter().map(|sample| sample.value).collect();
+        assert_eq!(values[0], 1.0);
+        assert!(values[1].is_nan() && values[2].is_nan());
+        assert_eq!(values[3..5], [f64::INFINITY, f64::NEG_INFINITY]);
+        assert_eq!(values[5].to_bits(), (-0.0f64).to_bits());
+    }
+
+    #[test]
+    fn a_bad_line_refuses_the_request_by_its_number() {
+        let good = line("1", "1");
+        for (bad, what) in [
+            ("{", "EOF while parsing an object"),
+            ("[]", "expected an object with `metric`"),
+            (r#"{"values":[1],"timestamps":[1]}"#, "missing field `metric`"),
+            (r#"{"metric":{"a":"b"},"values":[1]}"#, "missing field `timestamps`"),
+            (r#"{"metric":{"a":"b"},"timestamps":[1]}"#, "missing field `values`"),
+            (r#"{"metric":{},"values":[1],"timestamps":[1]}"#, "holds no labels"),
+            (r#"{"metric":{"":"b"},"values":[1],"timestamps":[1]}"#, "has no name"),
+            (
+                r#"{"metric":{"a":"b","a":"c"},"values":[1],"timestamps":[1]}"#,
+                "label a stands in `metric` twice",
+            ),
+            (r#"{"metric":{"a":1},"values":[1],"timestamps":[1]}"#, "expected a string"),
+            (
+                r#"{"metric":{"a":"b"},"values":[1],"values":[1],"timestamps":[1]}"#,
+                "`values` stands in it twice",
+            ),
+            (&line("1,2", "1"), "2 values and 1 timestamps"),
+            (&line("\"x\"", "1"), "invalid value: string \"x\""),
+            (&line("1", "1.5"), "invalid type: floating point"),
+            (&line("1e999", "1"), "number out of range"),
+            (&line("1", "\"1\""), "invalid type: string"),
+            ("{\"metric\":{\"a\":\"b\"},\"values\":[1],\"timestamps\":[1]} x", "trailing characters"),
+        ] {
+            let text = refused(&format!("{good}\n\r\n{bad}\n"));
+            assert!(text.starts_with("line 3: ") && text.contains(what), "{bad}: {text}");
+        }
+    }
+
+    #[test]
+    fn blank_lines_other_keys_and_empty_series_are_fine() {
+        let body = format!(
+            "\n{}\r\n{}\n",
+            line("1", "1").replace("{\"metric\"", "{\"x\":[1],\"metric\""),
+            line("", "")
+        );
+        let push = decode(body.as_bytes()).unwrap();
+        assert_eq!((push.counts().series, push.counts().samples), (1, 1));
+        assert!(decode(b"\n").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_line_made_to_fill_memory_is_refused() {
+        let many = vec!["0"; 100_000].join(",");
+        assert!(refused(&line(&many, &many)).contains("too many elements"));
+    }
+
+    proptest! {
+        /// Every double reads back to the bit from its shortest decimal form.
+        #[test]
+        fn values_are_exact(bits: u64, timestamp: i64) {
+            let value = f64::from_bits(bits);
+            prop_assume!(value.is_finite());
+            let push = decode(line(&format!("{value:?}"), &timestamp.to_string()).as_bytes()).unwrap();
+            prop_assert_eq!(push.samples(), &[Sample { value, timestamp }]);
+        }
+
+        #[test]
+        fn labels_come_out_sorted_and_exact(labels in prop::collection::btree_map(".{1,8}", ".{0,8}", 1..6)) {
+            let names: Vec<_> = labels.iter().rev()
+                .map(|(name, value)| format!("{}:{}", serde_json::json!(name), serde_json::json!(value)))
+                .collect();
+            let body = format!("{{\"metric\":{{{}}},\"values\":[1],\"timestamps\":[1]}}", names.join(","));
+            let push = decode(body.as_bytes()).unwrap();
+            let series = push.series().next().unwrap();
+            let read: Vec<_> = wire::labels(series.labels).map(Result::unwrap)
+                .map(|label| (label.name.to_vec(), label.value.to_vec())).collect();
+            let written: Vec<_> = labels.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes())).collect();
+            prop_assert_eq!(read, written);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode(&body);
+        }
+    }
+}
