@@ -1,0 +1,197 @@
+//! The configuration: as typed, then as validated (here). Everything else sees only this form.
+//!
+//! ```text
+//! text ─▶ yaml ─▶ raw ─▶ validate ─▶ Config
+//!         places  keys   values, bounds
+//!                  ▲
+//!                  flags and environment, in the place of what the file says
+//! ```
+//!
+//! [`load()`] goes the whole way and lists every error with its line. [`effective()`] is the way back, with
+//! secrets masked, and [`difference`] says what of a changed file can be applied without a restart.
+
+mod auth;
+mod effective;
+mod load;
+mod overrides;
+mod problem;
+mod prometheus;
+mod raw;
+mod reload;
+mod remote_write;
+mod secret;
+mod transport;
+mod units;
+mod upstream;
+mod validate;
+mod value;
+mod yaml;
+
+pub use effective::effective;
+pub use load::{Loaded, load};
+pub use overrides::Overrides;
+pub use problem::{Errors, Problem, Warning};
+pub use reload::{Reload, difference};
+pub use secret::{Secret, SecretSource};
+pub use upstream::{Auth, Proxy, Tls, Upstream, UpstreamKind};
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The whole validated configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Where pushes are taken, and the admin pages served. Default 127.0.0.1:9431.
+    ///
+    /// Nobody is asked for a password there: whoever reaches it can push.
+    pub listen: SocketAddr,
+    /// Where the queue lives. Default /var/lib/pmm-buffer.
+    pub data_dir: PathBuf,
+    /// Limits of the listener.
+    pub server: Server,
+    /// The queue on disk.
+    pub queue: Queue,
+    /// Where everything is sent; at least one, with names of their own.
+    pub upstreams: Vec<Upstream>,
+    /// How the backlog is sent.
+    pub replay: Replay,
+    /// What is logged.
+    pub log: Log,
+    /// How long a shutdown waits for what is in flight. Default 5 s, 0 to 5 min.
+    pub shutdown_grace: Duration,
+}
+
+impl Default for Config {
+    /// Every option at its default. It has no upstream yet, which [`load()`] would refuse.
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9431)),
+            data_dir: "/var/lib/pmm-buffer".into(),
+            server: Server::default(),
+            queue: Queue::default(),
+            upstreams: Vec::new(),
+            replay: Replay::default(),
+            log: Log::default(),
+            shutdown_grace: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Limits of the listener.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Server {
+    /// Largest body, as it comes and unpacked, in bytes. Default 32 MiB, 64 KiB to 256 MiB.
+    ///
+    /// A larger push is refused with 413.
+    pub max_body_bytes: usize,
+    /// Memory for bodies and pushes in flight, in bytes. Default 128 MiB, 256 KiB to 16 GiB, and at least
+    /// four times `max_body_bytes`: half of it is for bodies, and the largest body is held as it came and
+    /// unpacked.
+    ///
+    /// Pushes beyond it wait, then get 503.
+    pub max_in_flight_bytes: usize,
+    /// Connections at once. Default 512, 1 to 65536.
+    ///
+    /// More wait until one ends.
+    pub max_connections: usize,
+    /// How long a body may take to arrive, and a push may wait for memory. Default 30 s, 1 s to 10 min.
+    pub read_timeout: Duration,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            max_body_bytes: 32 << 20,
+            max_in_flight_bytes: 128 << 20,
+            max_connections: 512,
+            read_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The queue on disk.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Queue {
+    /// Disk space for what waits, in bytes. Default 1 GiB, 16 MiB to 16 TiB.
+    ///
+    /// Beyond it the oldest is dropped, and counted.
+    pub max_bytes: u64,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { max_bytes: 1 << 30 }
+    }
+}
+
+/// How the backlog is sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Replay {
+    /// Longest wait that a Retry-After is obeyed for. Default 10 min, 1 s to 1 h.
+    pub max_retry_after: Duration,
+    /// Samples a second that an upstream is sent at most. Default none.
+    pub samples_per_second: Option<u64>,
+    /// Bytes of packed bodies a second that an upstream is sent at most. Default none.
+    pub bytes_per_second: Option<u64>,
+}
+
+impl Default for Replay {
+    fn default() -> Self {
+        Self { max_retry_after: Duration::from_secs(600), samples_per_second: None, bytes_per_second: None }
+    }
+}
+
+/// What is logged, to standard error.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Log {
+    /// Default info.
+    pub level: LogLevel,
+    /// Default text.
+    pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: LogLevel::Info, format: LogFormat::Text }
+    }
+}
+
+/// The least severe level that is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Data was lost, or an operator is needed.
+    Error,
+    /// Something failed, and recovered.
+    Warn,
+    /// Beginnings and ends: of the process, of outages.
+    Info,
+    /// Every request.
+    Debug,
+}
+
+impl LogLevel {
+    pub(crate) const WORDS: [(&'static str, Self); 4] =
+        [("error", Self::Error), ("warn", Self::Warn), ("info", Self::Info), ("debug", Self::Debug)];
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// `key=value` text.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    pub(crate) const WORDS: [(&'static str, Self); 2] = [("text", Self::Text), ("json", Self::Json)];
+}
+
+/// The word that stands for a value.
+fn word_of<T: PartialEq>(words: &[(&'static str, T)], value: &T) -> &'static str {
+    words.iter().find(|(_, known)| known == value).expect("BUG: every value has a word").0
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! `config/pmm-buffer.yml` is the reference: it names every key, at its default.
+
+use super::super::raw::{self, Section};
+use super::super::{Auth, Config, Upstream};
+use super::{good, warnings};
+
+const SAMPLE: &str = include_str!("../../../config/pmm-buffer.yml");
+
+const URL: &str = "https://pmm.example.com/victoriametrics/api/v1/write";
+
+#[test]
+fn the_sample_is_the_defaults() {
+    let defaults = Config { upstreams: vec![Upstream::new(URL)], ..Config::default() };
+    assert_eq!(good(SAMPLE), defaults);
+    assert_eq!(good(&format!("remote_write: [{{url: '{URL}'}}]")), defaults);
+    assert_eq!(warnings(SAMPLE), [""; 0]);
+}
+
+#[test]
+fn the_sample_names_every_key() {
+    let words: Vec<&str> = SAMPLE.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+    let known = [
+        raw::File::KEYS,
+        raw::Server::KEYS,
+        raw::Queue::KEYS,
+        raw::Replay::KEYS,
+        raw::Log::KEYS,
+        raw::RemoteWrite::KEYS,
+        raw::BasicAuth::KEYS,
+        raw::Authorization::KEYS,
+        raw::TlsConfig::KEYS,
+        raw::QueueConfig::KEYS,
+    ];
+    for key in known.concat() {
+        assert!(words.contains(&key), "config/pmm-buffer.yml does not name {key}");
+    }
+}
+
+/// The sample with its examples in force, but for the one of this key.
+fn uncommented(without: &str) -> String {
+    let mut text = String::new();
+    let mut is_left_out = false;
+    for line in SAMPLE.lines() {
+        let (indent, comment) = line.split_at(line.len() - line.trim_start().len());
+        let example = comment.strip_prefix('#').filter(|text| !text.is_empty());
+        let example = example.filter(|text| !text.starts_with(' ') || text.starts_with("  "));
+        match example {
+            None => text += line,
+            Some(example) => {
+                if !example.starts_with(' ') {
+                    is_left_out = example.starts_with(without);
+                }
+                if !is_left_out {
+                    text += &format!("{indent}{example}");
+                }
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[test]
+fn the_examples_in_the_sample_are_read() {
+    let upstream = |without| good(&uncommented(without)).upstreams.remove(0);
+    let found = upstream("authorization");
+    assert!(matches!(found.auth, Auth::Basic { .. }));
+    assert!(found.proxy.is_some() && found.headers.len() == 1);
+    let tls = found.tls;
+    assert!(
+        tls.ca_file.is_some()
+            && tls.cert_file.is_some()
+            && tls.key_file.is_some()
+            && tls.server_name.is_some()
+    );
+    assert!(matches!(upstream("basic_auth").auth, Auth::Header { .. }));
+}

@@ -1,0 +1,137 @@
+//! One entry of `remote_write`, validated.
+
+use super::{Secret, SecretSource};
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// One entry of `remote_write`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Upstream {
+    /// Names the position in the queue: changing `url` keeps the backlog, changing `name` starts anew.
+    /// Default `default` where there is one entry; 1 to 64 of `A-Z a-z 0-9 _ . -`.
+    pub name: String,
+    /// Absolute http or https URL, without userinfo.
+    pub url: String,
+    /// Default by the path of `url`: see [`UpstreamKind::of`].
+    pub kind: UpstreamKind,
+    /// Default none.
+    pub auth: Auth,
+    /// Extra request headers. Values may be secrets.
+    pub headers: Vec<(String, Secret)>,
+    /// For an https URL.
+    pub tls: Tls,
+    /// HTTP proxy, absolute http URL without userinfo, and its credentials.
+    pub proxy: Option<Proxy>,
+    /// Deadline of one request. Default 30 s, 1 s to 49 s: the proxies in front of PMM Server cut a request
+    /// off at 50 s, and its outcome would never be known.
+    pub remote_timeout: Duration,
+    /// Samples in one request. Default 10 000, 1 to 1 000 000.
+    pub max_samples_per_send: usize,
+    /// Bytes in one request, before compression. Default 8 MiB, 64 KiB to 32 MiB, which is what PMM Server
+    /// takes.
+    pub max_bytes_per_send: usize,
+    /// First wait after a failure. Default 200 ms, 10 ms to 1 min.
+    pub min_backoff: Duration,
+    /// Longest wait after failures. Default 5 s, `min_backoff` to 1 h.
+    ///
+    /// It is also about how long it takes to notice that the upstream is back.
+    pub max_backoff: Duration,
+}
+
+impl Upstream {
+    /// The name of a single upstream that was given none.
+    pub const DEFAULT_NAME: &'static str = "default";
+
+    /// An upstream with every option but `url` at its default.
+    pub fn new(url: impl Into<String>) -> Self {
+        let url = url.into();
+        Self {
+            name: Self::DEFAULT_NAME.into(),
+            kind: UpstreamKind::of(&url),
+            url,
+            auth: Auth::None,
+            headers: Vec::new(),
+            tls: Tls::default(),
+            proxy: None,
+            remote_timeout: Duration::from_secs(30),
+            max_samples_per_send: 50_000,
+            max_bytes_per_send: 8 << 20,
+            min_backoff: Duration::from_millis(200),
+            max_backoff: Duration::from_secs(5),
+        }
+    }
+}
+
+/// How an upstream's answers are understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamKind {
+    /// PMM Server: success is 204 and nothing else; 401 and 403 are retried.
+    Pmm,
+    /// The remote-write spec: any 2xx is success.
+    Prometheus,
+}
+
+impl UpstreamKind {
+    pub(crate) const WORDS: [(&'static str, Self); 2] =
+        [("pmm", Self::Pmm), ("prometheus", Self::Prometheus)];
+
+    /// The kind that a URL suggests: PMM Server has a path of its own.
+    pub fn of(url: &str) -> Self {
+        let path = url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+        if path.ends_with("/victoriametrics/api/v1/write") { Self::Pmm } else { Self::Prometheus }
+    }
+}
+
+/// What a request proves its origin with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Auth {
+    /// Nothing is sent.
+    None,
+    /// `basic_auth`.
+    Basic {
+        /// Without a colon.
+        username: String,
+        /// None is sent as an empty password.
+        password: Option<SecretSource>,
+    },
+    /// `authorization`: a scheme (default Bearer) and its credentials.
+    Header {
+        /// The first word of the header.
+        scheme: String,
+        /// The rest of it.
+        credentials: SecretSource,
+    },
+}
+
+/// TLS towards an upstream; by default, 1.2 or later with the system's certificate authorities.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tls {
+    /// PEM file of the certificate authorities to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// PEM file of the client certificate. Goes with `key_file`.
+    pub cert_file: Option<PathBuf>,
+    /// PEM file of the client certificate's key. Goes with `cert_file`.
+    pub key_file: Option<PathBuf>,
+    /// The name the server's certificate has to have. Default: the host of the URL.
+    pub server_name: Option<String>,
+    /// Takes any certificate. Default false: with true, whoever is in between reads and answers.
+    pub insecure_skip_verify: bool,
+}
+
+/// An HTTP proxy on the way to an upstream.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proxy {
+    /// Absolute http URL, without userinfo.
+    pub url: String,
+    /// Username and password, from the userinfo of `proxy_url`.
+    pub basic: Option<(String, Secret)>,
+}
+
+/// Hides the username too: some proxies take a token there.
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let basic = self.basic.as_ref().map(|(_, password)| password);
+        f.debug_struct("Proxy").field("url", &self.url).field("basic", &basic).finish()
+    }
+}

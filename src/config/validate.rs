@@ -1,0 +1,172 @@
+//! From keys and nodes to a [`Config`]: values, bounds, and what must hold between them.
+
+use super::problem::{Place, Spot};
+use super::raw::{self, Section};
+use super::units::{GIB, KIB, MIB, TIB, format_size};
+use super::value::Reader;
+use super::yaml::{Node, Value};
+use super::{Config, Log, LogFormat, LogLevel, Queue, Replay, Server, Upstream, remote_write};
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+const MAX_BODY_BYTES: RangeInclusive<u64> = 64 * KIB..=256 * MIB;
+const MAX_IN_FLIGHT_BYTES: RangeInclusive<u64> = 256 * KIB..=16 * GIB;
+const MAX_CONNECTIONS: RangeInclusive<usize> = 1..=65_536;
+const READ_TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
+const QUEUE_MAX_BYTES: RangeInclusive<u64> = 16 * MIB..=16 * TIB;
+const MAX_RETRY_AFTER: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
+/// 0 is no limit.
+const SAMPLES_PER_SECOND: RangeInclusive<usize> = 0..=100_000_000;
+const BYTES_PER_SECOND: RangeInclusive<u64> = 0..=16 << 30;
+const SHUTDOWN_GRACE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(300);
+
+/// Memory for bodies and pushes, in bodies of the largest size: half of it is for bodies, and one is held as
+/// it came and unpacked at the same time.
+const IN_FLIGHT_BODIES: usize = 4;
+
+/// Makes a configuration of a file's keys. What it returns is of use only if no error was reported.
+pub(super) fn config(file: raw::File, reader: &mut Reader) -> Config {
+    let default = Config::default();
+    Config {
+        listen: listen(file.listen.as_ref(), reader).unwrap_or(default.listen),
+        data_dir: reader.path(file.data_dir.as_ref()).unwrap_or(default.data_dir),
+        shutdown_grace: reader
+            .duration(file.shutdown_grace.as_ref(), SHUTDOWN_GRACE)
+            .unwrap_or(default.shutdown_grace),
+        server: server(&section(file.server, reader), reader),
+        queue: queue(&section(file.queue, reader), reader),
+        replay: replay(&section(file.replay, reader), reader),
+        log: log(&section(file.log, reader), reader),
+        upstreams: upstreams(file.remote_write, reader),
+    }
+}
+
+/// The keys of a section.
+pub(super) fn section<S: Section>(node: Option<Node>, reader: &mut Reader) -> S {
+    raw::read(node, &mut reader.problems)
+}
+
+fn listen(node: Option<&Node>, reader: &mut Reader) -> Option<SocketAddr> {
+    let listen: SocketAddr = reader.parsed(node, |text| {
+        text.parse().map_err(|_| "is not an IP address and a port: write them as in 127.0.0.1:9431".into())
+    })?;
+    if let Some(node) = node
+        && !listen.ip().is_loopback()
+    {
+        reader.problems.warn(
+            &node.spot,
+            "open to other hosts, and nobody is asked for a password: let a firewall say who may push",
+        );
+    }
+    Some(listen)
+}
+
+fn server(raw: &raw::Server, reader: &mut Reader) -> Server {
+    let default = Server::default();
+    let errors = reader.problems.error_count();
+    let server = Server {
+        max_body_bytes: bytes(raw.max_body_bytes.as_ref(), MAX_BODY_BYTES, default.max_body_bytes, reader),
+        max_in_flight_bytes: bytes(
+            raw.max_in_flight_bytes.as_ref(),
+            MAX_IN_FLIGHT_BYTES,
+            default.max_in_flight_bytes,
+            reader,
+        ),
+        max_connections: reader
+            .count(raw.max_connections.as_ref(), MAX_CONNECTIONS)
+            .unwrap_or(default.max_connections),
+        read_timeout: reader
+            .duration(raw.read_timeout.as_ref(), READ_TIMEOUT)
+            .unwrap_or(default.read_timeout),
+    };
+    let least = server.max_body_bytes.saturating_mul(IN_FLIGHT_BODIES);
+    // The one that was given is to blame.
+    let given = raw.max_in_flight_bytes.as_ref().or(raw.max_body_bytes.as_ref());
+    if let Some(node) = given
+        && server.max_in_flight_bytes < least
+        && reader.problems.error_count() == errors
+    {
+        let [body, in_flight, least] =
+            [server.max_body_bytes, server.max_in_flight_bytes, least].map(|bytes| format_size(bytes as u64));
+        reader.problems.error(
+            &node.spot,
+            format!(
+                "max_in_flight_bytes is {in_flight}, which must be {IN_FLIGHT_BODIES} times max_body_bytes \
+                 ({body}): write at least max_in_flight_bytes: {least}, or a smaller max_body_bytes"
+            ),
+        );
+    }
+    server
+}
+
+/// A size of memory.
+pub(super) fn bytes(
+    node: Option<&Node>,
+    bounds: RangeInclusive<u64>,
+    default: usize,
+    reader: &mut Reader,
+) -> usize {
+    reader.size(node, bounds).map_or(default, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
+}
+
+fn queue(raw: &raw::Queue, reader: &mut Reader) -> Queue {
+    let max_bytes = reader.size(raw.max_bytes.as_ref(), QUEUE_MAX_BYTES);
+    Queue { max_bytes: max_bytes.unwrap_or(Queue::default().max_bytes) }
+}
+
+fn replay(raw: &raw::Replay, reader: &mut Reader) -> Replay {
+    let max_retry_after = reader.duration(raw.max_retry_after.as_ref(), MAX_RETRY_AFTER);
+    let samples = reader.count(raw.samples_per_second.as_ref(), SAMPLES_PER_SECOND);
+    let bytes = reader.size(raw.bytes_per_second.as_ref(), BYTES_PER_SECOND);
+    Replay {
+        max_retry_after: max_retry_after.unwrap_or(Replay::default().max_retry_after),
+        samples_per_second: samples.map(|samples| samples as u64).filter(|samples| *samples > 0),
+        bytes_per_second: bytes.filter(|bytes| *bytes > 0),
+    }
+}
+
+fn log(raw: &raw::Log, reader: &mut Reader) -> Log {
+    let default = Log::default();
+    Log {
+        level: reader.word(raw.level.as_ref(), &LogLevel::WORDS).unwrap_or(default.level),
+        format: reader.word(raw.format.as_ref(), &LogFormat::WORDS).unwrap_or(default.format),
+    }
+}
+
+/// The entries of `remote_write`, and what must hold between them.
+fn upstreams(node: Option<Node>, reader: &mut Reader) -> Vec<Upstream> {
+    let missing = Spot { place: Place::SomewhereInFile, key: "remote_write".into() };
+    let (spot, entries) = match node {
+        None => (missing, Vec::new()),
+        Some(Node { spot, value: Value::Null }) => (spot, Vec::new()),
+        Some(Node { spot, value: Value::List(entries) }) => (spot, entries),
+        Some(Node { spot, value }) => {
+            let message = format!("expected a list, each entry with a `- `, found {}", value.kind());
+            reader.problems.error(&spot, message);
+            return Vec::new();
+        }
+    };
+    if entries.is_empty() {
+        reader
+            .problems
+            .error(&spot, "nowhere to send: write an entry with a `url`, or give --remote-write-url");
+    }
+    let single = entries.len() == 1;
+    let mut upstreams: Vec<Upstream> = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let spot = entry.spot.clone();
+        let upstream = remote_write::upstream(entry, single, reader);
+        if upstreams.iter().any(|other| other.name == upstream.name) && !upstream.name.is_empty() {
+            reader.problems.error(
+                &spot,
+                format!(
+                    "the second entry named `{}`: give each its own, which names its place in the queue",
+                    upstream.name
+                ),
+            );
+        }
+        upstreams.push(upstream);
+    }
+    upstreams
+}
