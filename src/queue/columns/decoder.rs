@@ -1,0 +1,149 @@
+//! Columns → series, samples, extras.
+
+use super::bytes::{Reader, unzigzag};
+use super::series::{Last, NEW_SCALE, Told};
+use super::sink::{Exact, Sink};
+use super::streams::{Column, Unpacked, Unpacker};
+use crate::model::{Push, Sample, Span};
+
+/// The bytes are no record of this codec, or do not follow the ones before them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct DecodeError(pub(super) &'static str);
+
+/// Decodes the records of an interval one after the other, from its restart point on.
+pub struct Decoder {
+    /// Label sections, one after the other, and where each stands: by reference.
+    labels: Vec<u8>,
+    series: Vec<(Span, Last)>,
+    unpacker: Unpacker,
+}
+
+impl Decoder {
+    pub fn new() -> Self {
+        Self { labels: Vec::new(), series: Vec::new(), unpacker: Unpacker::new() }
+    }
+
+    /// Forgets everything: a restart point follows.
+    pub fn restart(&mut self) {
+        self.labels.clear();
+        self.series.clear();
+    }
+
+    /// Decodes the next record of the interval into `sink`.
+    ///
+    /// `wire_len` is the push's length as [`crate::wire::encode`] writes it, which bounds what is allocated. After an
+    /// error nothing of the interval can be decoded any more, and what the sink was given is to be thrown away.
+    pub fn decode_into(
+        &mut self,
+        payload: &[u8],
+        accepted_ms: i64,
+        wire_len: usize,
+        sink: &mut impl Sink,
+    ) -> Result<(), DecodeError> {
+        let Self { labels, series, unpacker } = self;
+        let mut head = Reader::new(payload);
+        let entries = head.varint().ok_or(DecodeError("it ends in its head"))?;
+        // A series takes two bytes on the wire at least, so there cannot be more.
+        let entries = usize::try_from(entries).ok().filter(|entries| *entries <= wire_len / 2);
+        let entries = entries.ok_or(DecodeError("it has more series than bytes"))?;
+        // A sample takes 13 bytes on the wire and at most 20 here, everything else takes as many.
+        let limit = wire_len.saturating_mul(2).saturating_add(64);
+        let columns = unpacker.unpack(head.rest(), limit).ok_or(DecodeError("its columns do not unpack"))?;
+        Interval { labels, series }.read(columns, entries, accepted_ms, sink)
+    }
+
+    /// Decodes the next record of the interval as the push it was.
+    pub fn decode(&mut self, payload: &[u8], accepted_ms: i64, wire_len: usize) -> Result<Push, DecodeError> {
+        let mut exact = Exact::new(wire_len);
+        self.decode_into(payload, accepted_ms, wire_len, &mut exact)?;
+        Ok(exact.finish())
+    }
+
+    /// Bytes of memory held for the interval.
+    pub fn memory(&self) -> usize {
+        self.labels.capacity() + self.series.capacity() * size_of::<(Span, Last)>()
+    }
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What is known of the interval so far.
+struct Interval<'a> {
+    labels: &'a mut Vec<u8>,
+    series: &'a mut Vec<(Span, Last)>,
+}
+
+const CUT: DecodeError = DecodeError("a column ends too early");
+
+impl Interval<'_> {
+    fn read(
+        &mut self,
+        mut columns: Unpacked<'_>,
+        entries: usize,
+        accepted_ms: i64,
+        sink: &mut impl Sink,
+    ) -> Result<(), DecodeError> {
+        let has_counts = !columns.column(Column::Counts).is_empty();
+        let has_extras = !columns.column(Column::ExtraLengths).is_empty();
+        let mut expected = 0i64;
+        let mut time = accepted_ms;
+        for _ in 0..entries {
+            let reference = self.reference(&mut columns, expected)?;
+            expected = reference as i64 + 1;
+            let (span, last) = &mut self.series[reference];
+            sink.series(reference, &self.labels[span.start as usize..span.end as usize])?;
+            let count = if has_counts { columns.column(Column::Counts).varint().ok_or(CUT)? } else { 1 };
+            for _ in 0..count {
+                time = time.wrapping_add(unzigzag(columns.column(Column::Times).varint().ok_or(CUT)?));
+                let value = read_value(&mut columns, last)?;
+                sink.sample(Sample { value, timestamp: time });
+            }
+            sink.end_series(if has_extras { read_extras(&mut columns)? } else { &[] });
+        }
+        while !columns.column(Column::RequestExtras).is_empty() {
+            let column = columns.column(Column::RequestExtras);
+            sink.request_extra(column.varint().and_then(|length| column.take(length)).ok_or(CUT)?);
+        }
+        if columns.is_spent() { Ok(()) } else { Err(DecodeError("a column goes on after the last series")) }
+    }
+
+    /// The series of the next entry; a new one brings its labels along.
+    #[inline]
+    fn reference(&mut self, columns: &mut Unpacked<'_>, expected: i64) -> Result<usize, DecodeError> {
+        let distance = unzigzag(columns.column(Column::Refs).varint().ok_or(CUT)?);
+        let reference = usize::try_from(expected.wrapping_add(distance)).ok();
+        let reference = reference.filter(|reference| *reference <= self.series.len());
+        let reference = reference.ok_or(DecodeError("it refers to a series that is not known"))?;
+        if reference == self.series.len() {
+            let column = columns.column(Column::Labels);
+            let section = column.varint().and_then(|length| column.take(length)).ok_or(CUT)?;
+            let start = self.labels.len();
+            self.labels.extend_from_slice(section);
+            let offset =
+                |at| u32::try_from(at).map_err(|_| DecodeError("an interval has more than 4 GiB of labels"));
+            self.series
+                .push((Span { start: offset(start)?, end: offset(self.labels.len())? }, Last::default()));
+        }
+        Ok(reference)
+    }
+}
+
+#[inline]
+fn read_value(columns: &mut Unpacked<'_>, last: &mut Last) -> Result<f64, DecodeError> {
+    let byte = columns.column(Column::Kinds).byte().ok_or(CUT)?;
+    let (kind, length) = (byte / 9, byte % 9);
+    let difference = columns.difference(length).ok_or(CUT)?;
+    let scale = if kind == NEW_SCALE { columns.column(Column::Scales).byte().ok_or(CUT)? } else { 0 };
+    last.hear(Told { kind, scale, difference }).ok_or(DecodeError("a value of an unknown kind"))
+}
+
+/// Fields of a series other than labels and samples.
+fn read_extras<'a>(columns: &mut Unpacked<'a>) -> Result<&'a [u8], DecodeError> {
+    let length = columns.column(Column::ExtraLengths).varint().ok_or(CUT)?;
+    columns.column(Column::Extras).take(length).ok_or(CUT)
+}

@@ -1,0 +1,182 @@
+//! Push → columns.
+
+use super::bytes::{put_varint, zigzag};
+use super::series::{Last, NEW_SCALE};
+use super::streams::{Column, Packer, Streams};
+use crate::model::{Push, Sample, SeriesView};
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use xxhash_rust::xxh3::xxh3_128;
+
+/// An interval goes on until what follows the labels outweighs them so many times: they cost a sixteenth at most.
+const LABEL_SHARE: usize = 16;
+/// … and for so many records at least, so that pushes which share no series do not restart each time.
+const SHORTEST_INTERVAL: u32 = 32;
+/// Bounds what a reader holds in memory for an interval, and what it reads to get into one.
+const LONGEST_INTERVAL: u32 = 4096;
+const MAX_LABEL_BYTES: usize = 32 << 20;
+
+/// Encodes the records of one segment. See the module's doc for its intervals.
+pub struct Encoder {
+    /// Hash of a label section → its reference.
+    refs: HashMap<u128, u32, BuildHasherDefault<Ready>>,
+    /// By reference: the same hashes, to guess the next series of a push that looks like the last one.
+    hashes: Vec<u128>,
+    lasts: Vec<Last>,
+    /// Records since the restart point, that one included.
+    records: u32,
+    /// Packed bytes of the labels of this interval, and of all the rest.
+    label_cost: usize,
+    other_cost: usize,
+    label_bytes: usize,
+    streams: Streams,
+    packer: Packer,
+}
+
+impl Encoder {
+    pub fn new() -> Self {
+        Self {
+            refs: HashMap::default(),
+            hashes: Vec::new(),
+            lasts: Vec::new(),
+            records: 0,
+            label_cost: 0,
+            other_cost: 0,
+            label_bytes: 0,
+            streams: Streams::default(),
+            packer: Packer::new(),
+        }
+    }
+
+    /// Appends `push` to `out`. Returns how many records before this one its interval began: 0 at a restart point.
+    pub fn encode(&mut self, push: &Push, accepted_ms: i64, out: &mut Vec<u8>) -> u32 {
+        if self.must_restart() {
+            self.restart();
+        }
+        self.streams.clear();
+        self.write(push, accepted_ms);
+        let start = out.len();
+        put_varint(out, push.series().len() as u64);
+        self.packer.pack(&self.streams, out);
+        self.account(out.len() - start);
+        self.records += 1;
+        self.records - 1
+    }
+
+    fn must_restart(&self) -> bool {
+        self.records >= LONGEST_INTERVAL
+            || self.label_bytes >= MAX_LABEL_BYTES
+            || (self.records >= SHORTEST_INTERVAL && self.other_cost >= LABEL_SHARE * self.label_cost)
+    }
+
+    /// Forgets everything: the next record depends on nothing.
+    pub fn restart(&mut self) {
+        self.refs.clear();
+        self.hashes.clear();
+        self.lasts.clear();
+        self.records = 0;
+        self.label_cost = 0;
+        self.other_cost = 0;
+        self.label_bytes = 0;
+    }
+
+    /// Adds a record of `packed` bytes to the costs, its labels by their share of what was packed.
+    fn account(&mut self, packed: usize) {
+        let labels = self.streams.column(Column::Labels).len();
+        let raw = self.streams.raw_len().max(1);
+        let label_cost = (packed as u64 * labels as u64 / raw as u64) as usize;
+        self.label_cost += label_cost;
+        self.other_cost += packed - label_cost;
+        self.label_bytes += labels;
+    }
+
+    fn write(&mut self, push: &Push, accepted_ms: i64) {
+        let mut expected = 0;
+        let mut time = accepted_ms;
+        let has_counts = push.series().any(|series| series.samples.len() != 1);
+        let has_extras = push.series().any(|series| !series.extras.is_empty());
+        for series in push.series() {
+            let reference = self.reference(series.labels, expected);
+            let distance = i64::from(reference) - i64::from(expected);
+            put_varint(self.streams.column(Column::Refs), zigzag(distance));
+            expected = reference + 1;
+            if has_counts {
+                put_varint(self.streams.column(Column::Counts), series.samples.len() as u64);
+            }
+            let last = &mut self.lasts[reference as usize];
+            for sample in series.samples {
+                time = write_sample(&mut self.streams, last, sample, time);
+            }
+            if has_extras {
+                self.write_extras(&series);
+            }
+        }
+        for extra in push.request_extras() {
+            let column = self.streams.column(Column::RequestExtras);
+            put_varint(column, extra.len() as u64);
+            column.extend_from_slice(extra);
+        }
+    }
+
+    fn write_extras(&mut self, series: &SeriesView<'_>) {
+        put_varint(self.streams.column(Column::ExtraLengths), series.extras.len() as u64);
+        self.streams.column(Column::Extras).extend_from_slice(series.extras);
+    }
+
+    /// The reference of a label section; a new one brings its labels along.
+    #[inline]
+    fn reference(&mut self, labels: &[u8], expected: u32) -> u32 {
+        let hash = xxh3_128(labels);
+        if self.hashes.get(expected as usize) == Some(&hash) {
+            return expected;
+        }
+        if let Some(&known) = self.refs.get(&hash) {
+            return known;
+        }
+        let reference = u32::try_from(self.hashes.len()).expect("BUG: an interval's labels are bounded");
+        self.refs.insert(hash, reference);
+        self.hashes.push(hash);
+        self.lasts.push(Last::default());
+        let column = self.streams.column(Column::Labels);
+        put_varint(column, labels.len() as u64);
+        column.extend_from_slice(labels);
+        reference
+    }
+}
+
+impl Default for Encoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Writes one sample; returns its time.
+#[inline]
+fn write_sample(streams: &mut Streams, last: &mut Last, sample: &Sample, before: i64) -> i64 {
+    put_varint(streams.column(Column::Times), zigzag(sample.timestamp.wrapping_sub(before)));
+    let told = last.tell(sample.value);
+    let length = streams.put_difference(told.difference);
+    streams.column(Column::Kinds).push(told.kind * 9 + length);
+    if told.kind == NEW_SCALE {
+        streams.column(Column::Scales).push(told.scale);
+    }
+    sample.timestamp
+}
+
+/// A hasher for keys that are hashes already.
+#[derive(Default)]
+struct Ready(u64);
+
+impl Hasher for Ready {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("BUG: keys are u128");
+    }
+
+    fn write_u128(&mut self, hash: u128) {
+        self.0 = hash as u64;
+    }
+}

@@ -1,0 +1,80 @@
+//! Where the decoder puts what it reads.
+
+use super::DecodeError;
+use crate::model::{Push, PushBuilder, Sample, Span};
+use crate::wire;
+
+/// Takes a record series by series: `series`, its samples, `end_series`; then the extras of the request.
+pub trait Sink {
+    /// An entry begins. `reference` is the same for all entries of a series in an interval.
+    fn series(&mut self, reference: usize, labels: &[u8]) -> Result<(), DecodeError>;
+    fn sample(&mut self, sample: Sample);
+    fn end_series(&mut self, extras: &[u8]);
+    fn request_extra(&mut self, extra: &[u8]);
+}
+
+/// Makes the push that was encoded, entry by entry.
+pub struct Exact {
+    push: PushBuilder,
+    labels: Span,
+    wire_len: usize,
+}
+
+/// What is allocated for a push before anything of it was read.
+const MOST_FIRST: usize = 1 << 20;
+
+impl Exact {
+    /// `wire_len` is the push's length as [`wire::encode`] writes it: it does not grow beyond.
+    pub fn new(wire_len: usize) -> Self {
+        let push = PushBuilder::over(Vec::with_capacity(wire_len.min(MOST_FIRST)));
+        Self { push, labels: Span::default(), wire_len }
+    }
+
+    pub fn finish(self) -> Push {
+        self.push.finish()
+    }
+}
+
+impl Sink for Exact {
+    fn series(&mut self, _: usize, labels: &[u8]) -> Result<(), DecodeError> {
+        // A section that comes again and again must not become more than the push that was written.
+        if self.push.arena().len() + labels.len() > self.wire_len {
+            return Err(DecodeError("it is longer than it was"));
+        }
+        self.labels = self.push.store(labels);
+        Ok(())
+    }
+
+    fn sample(&mut self, sample: Sample) {
+        self.push.sample(sample);
+    }
+
+    fn end_series(&mut self, extras: &[u8]) {
+        let counts = wire::count_extras(extras);
+        self.push.count_extras(counts.histograms, counts.exemplars);
+        (0..counts.samples).for_each(|_| self.push.count_carried_sample());
+        let extras = self.push.store(extras);
+        self.push.series(self.labels, extras);
+    }
+
+    fn request_extra(&mut self, extra: &[u8]) {
+        let is_metadata = wire::is_metadata(extra);
+        let extra = self.push.store(extra);
+        self.push.request_extra(extra, is_metadata);
+    }
+}
+
+/// Throws it away: what is read only for what comes after it.
+pub struct Nothing;
+
+impl Sink for Nothing {
+    fn series(&mut self, _: usize, _: &[u8]) -> Result<(), DecodeError> {
+        Ok(())
+    }
+
+    fn sample(&mut self, _: Sample) {}
+
+    fn end_series(&mut self, _: &[u8]) {}
+
+    fn request_extra(&mut self, _: &[u8]) {}
+}

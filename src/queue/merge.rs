@@ -1,0 +1,192 @@
+//! Many records as one push: each series once, with its samples in the order they were accepted. Pure.
+//!
+//! That is what makes a catch-up cheap for the server: labels are sent, parsed and looked up once for a hundred
+//! scrapes. Series are told apart by their references, so those of different intervals stand apart, in order.
+
+use super::columns::{DecodeError, Sink};
+use crate::model::{Push, PushBuilder, Sample, Span};
+use crate::wire;
+
+/// Collects records; see the module's doc.
+#[derive(Default)]
+pub(super) struct Merge {
+    /// Labels and extras.
+    arena: Vec<u8>,
+    series: Vec<Series>,
+    /// Samples with the series they belong to, as they came.
+    samples: Vec<(u32, Sample)>,
+    extras: Vec<(u32, Span)>,
+    request_extras: Vec<Span>,
+    /// Reference → series, in the interval being read.
+    by_reference: Vec<u32>,
+    /// The first series of that interval.
+    interval: usize,
+    current: u32,
+    /// Where the record being read began.
+    mark: Mark,
+}
+
+struct Series {
+    labels: Span,
+    reference: u32,
+    samples: u32,
+    /// A sample stands among its extras: what follows must not overtake it there.
+    has_carried: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Mark {
+    arena: usize,
+    series: usize,
+    samples: usize,
+    extras: usize,
+    request_extras: usize,
+}
+
+/// A sample on the wire with its head: value, and a time of six bytes.
+const SAMPLE_BYTES: usize = 18;
+
+impl Merge {
+    /// References mean other series from here on.
+    pub(super) fn begin_interval(&mut self) {
+        self.by_reference.clear();
+        self.interval = self.series.len();
+    }
+
+    /// A record follows.
+    pub(super) fn begin_record(&mut self) {
+        self.mark = Mark {
+            arena: self.arena.len(),
+            series: self.series.len(),
+            samples: self.samples.len(),
+            extras: self.extras.len(),
+            request_extras: self.request_extras.len(),
+        };
+    }
+
+    /// The record that was begun could not be read to its end: it never was.
+    pub(super) fn roll_back(&mut self) {
+        for (series, _) in self.samples.drain(self.mark.samples..) {
+            self.series[series as usize].samples -= 1;
+        }
+        self.arena.truncate(self.mark.arena);
+        self.series.truncate(self.mark.series);
+        self.extras.truncate(self.mark.extras);
+        self.request_extras.truncate(self.mark.request_extras);
+    }
+
+    /// About the bytes of the request that this becomes.
+    pub(super) fn wire_bytes(&self) -> usize {
+        self.arena.len() + self.samples.len() * SAMPLE_BYTES
+    }
+
+    fn store(&mut self, bytes: &[u8]) -> Span {
+        let offset = |at: usize| u32::try_from(at).expect("BUG: a batch is bounded far below 4 GiB");
+        let start = offset(self.arena.len());
+        self.arena.extend_from_slice(bytes);
+        Span { start, end: offset(self.arena.len()) }
+    }
+
+    fn bytes(arena: &[u8], span: Span) -> &[u8] {
+        &arena[span.start as usize..span.end as usize]
+    }
+
+    /// The merged push.
+    pub(super) fn finish(self) -> Push {
+        let grouped = self.grouped();
+        let Self { arena, series, mut extras, request_extras, .. } = self;
+        // Stable: the extras of a series stay in their order.
+        extras.sort_by_key(|(series, _)| *series);
+        let mut extras = extras.into_iter().peekable();
+        let mut push = PushBuilder::over(Vec::with_capacity(arena.len()));
+        push.reserve(series.len(), grouped.len());
+        let mut samples = grouped.into_iter();
+        for (number, series) in series.iter().enumerate() {
+            let labels = push.store(Self::bytes(&arena, series.labels));
+            samples.by_ref().take(series.samples as usize).for_each(|sample| push.sample(sample));
+            let span = push.store_with(|out| {
+                while let Some((_, extra)) = extras.next_if(|(of, _)| *of as usize == number) {
+                    out.extend_from_slice(Self::bytes(&arena, extra));
+                }
+            });
+            let counts = wire::count_extras(&push.arena()[span.start as usize..]);
+            push.count_extras(counts.histograms, counts.exemplars);
+            (0..counts.samples).for_each(|_| push.count_carried_sample());
+            push.series(labels, span);
+        }
+        for extra in request_extras {
+            let extra = Self::bytes(&arena, extra);
+            let is_metadata = wire::is_metadata(extra);
+            let extra = push.store(extra);
+            push.request_extra(extra, is_metadata);
+        }
+        push.finish()
+    }
+
+    /// The samples, series by series.
+    fn grouped(&self) -> Vec<Sample> {
+        let mut next = Vec::with_capacity(self.series.len());
+        let mut start = 0;
+        for series in &self.series {
+            next.push(start);
+            start += series.samples as usize;
+        }
+        let mut grouped = vec![Sample { value: 0.0, timestamp: 0 }; self.samples.len()];
+        for (series, sample) in &self.samples {
+            let place = &mut next[*series as usize];
+            grouped[*place] = *sample;
+            *place += 1;
+        }
+        grouped
+    }
+}
+
+impl Sink for Merge {
+    #[inline]
+    fn series(&mut self, reference: usize, labels: &[u8]) -> Result<(), DecodeError> {
+        if self.by_reference.len() <= reference {
+            self.by_reference.resize(reference + 1, u32::MAX);
+        }
+        let known = self.by_reference[reference];
+        // After a roll-back, a number may stand for nothing or for another series.
+        let is_known =
+            self.series.get(known as usize).is_some_and(|series| series.reference as usize == reference);
+        if is_known && known as usize >= self.interval {
+            self.current = known;
+            return Ok(());
+        }
+        let narrow =
+            |number: usize| u32::try_from(number).expect("BUG: a batch is bounded far below 4 G series");
+        let labels = self.store(labels);
+        self.current = narrow(self.series.len());
+        self.series.push(Series { labels, reference: narrow(reference), samples: 0, has_carried: false });
+        self.by_reference[reference] = self.current;
+        Ok(())
+    }
+
+    #[inline]
+    fn sample(&mut self, sample: Sample) {
+        if self.series[self.current as usize].has_carried {
+            let mut field = Vec::new();
+            wire::put_sample_field(&mut field, &sample);
+            let field = self.store(&field);
+            self.extras.push((self.current, field));
+            return;
+        }
+        self.samples.push((self.current, sample));
+        self.series[self.current as usize].samples += 1;
+    }
+
+    fn end_series(&mut self, extras: &[u8]) {
+        if !extras.is_empty() {
+            self.series[self.current as usize].has_carried |= wire::count_extras(extras).samples > 0;
+            let extras = self.store(extras);
+            self.extras.push((self.current, extras));
+        }
+    }
+
+    fn request_extra(&mut self, extra: &[u8]) {
+        let extra = self.store(extra);
+        self.request_extras.push(extra);
+    }
+}

@@ -1,0 +1,274 @@
+//! The durable queue: one log, one committer, one reader an upstream.
+//!
+//! ```text
+//!  Appender ─▶ committer ─▶ store (RocksDB) ─▶ Reader "pmm"     ─▶ replay
+//!  (server)    one thread    │                 Reader "archive" ─▶ replay
+//!                            └ positions: trimmed ≤ acked ≤ read ≤ durable ≤ next
+//! ```
+//!
+//! | file | its job |
+//! |---|---|
+//! | `position` | marks, cursors, the chain of positions (pure) |
+//! | `record` | one push as bytes: header and payload (pure) |
+//! | `columns` | the codec of the payload (pure) |
+//! | `interval` | decodes records wherever reading begins |
+//! | `merge` | many records as one push (pure) |
+//! | `segment` | entries of the segment table (pure) |
+//! | `retention` | which segments go, and why (pure) |
+//! | `keys` | keys of the store (pure) |
+//! | `store` | RocksDB, and nothing else knows of it |
+//! | `shared` | what committer, readers and status share |
+//! | `writer` | the committer and the handle that feeds it |
+//! | `reader` | reads, acks, rewinds |
+//! | `run` | one contiguous run of records, read around what is damaged |
+//!
+//! The format on disk is in docs/format.md.
+
+pub mod columns;
+mod interval;
+mod keys;
+mod merge;
+mod position;
+mod reader;
+mod record;
+mod retention;
+mod run;
+mod segment;
+mod shared;
+mod store;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use position::Position;
+pub use reader::{Batch, ReadError, ReadLimit, Reader};
+pub use writer::{AppendError, Appender};
+
+use crate::fault::AbortOnPanic;
+use crate::status::QueueStatus;
+use crate::telemetry::Metrics;
+use interval::IntervalDecoder;
+use position::{Cursor, Mark};
+use record::SegmentEncoder;
+use retention::Limits;
+use segment::Segment;
+use shared::Shared;
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use store::{Batch as WriteBatch, Found, Store, StoreError};
+use tokio::sync::mpsc;
+use writer::{Command, Committer};
+
+/// How a queue is opened; the validated form of `data_dir` and `queue:` of the config.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Folder of the store; made if it is missing, with mode 0700.
+    pub path: PathBuf,
+    /// What the folder may take on disk, in bytes. Beyond it the oldest segment is dropped.
+    pub max_bytes: u64,
+}
+
+/// A queue that cannot be opened. Nothing was deleted or made anew.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(
+        "cannot use {path} for the queue: {error}; check that the folder exists, or can be made, and belongs to the agent's user"
+    )]
+    Folder { path: PathBuf, error: std::io::Error },
+    #[error("{path} holds files, and no queue; point data_dir to an empty folder or to the queue's own")]
+    Foreign { path: PathBuf },
+    #[error(
+        "the queue in {path} is in use by another process; stop the other pmm-buffer, or give this one its own data_dir"
+    )]
+    Locked { path: PathBuf },
+    #[error(
+        "the queue in {path} has format {found}, this agent knows {known}; run the version that wrote it until its backlog is delivered"
+    )]
+    Version { path: PathBuf, found: u8, known: u8 },
+    #[error(
+        "the queue in {path} is damaged and was left as it is ({what}); keep a copy of the folder, then move it away to start with an empty queue"
+    )]
+    Damaged { path: PathBuf, what: String },
+    #[error("cannot start the queue's thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// What one upstream has not settled yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backlog {
+    pub records: u64,
+    /// Float and histogram samples.
+    pub samples: u64,
+    /// Encoded bytes of the records.
+    pub bytes: u64,
+    /// When the oldest of them was accepted, in milliseconds since the epoch (a lower bound for the moment
+    /// between a delivery and the next read); none when all is settled.
+    pub oldest_accepted_ms: Option<i64>,
+}
+
+/// The open queue. Dropping it without [`Queue::close`] is safe: what was answered is on disk.
+pub struct Queue {
+    store: Arc<Store>,
+    shared: Arc<Shared>,
+    metrics: Arc<Metrics>,
+    commands: mpsc::Sender<Command>,
+    committer: JoinHandle<()>,
+    max_bytes: u64,
+    taken: Vec<bool>,
+}
+
+impl Queue {
+    /// Opens or creates the queue at `options.path`, with one reader position for each of `upstreams`
+    /// (names of `remote_write` entries). A name not seen before starts at the oldest record kept; the
+    /// position of a name that is no longer among them is forgotten.
+    pub fn open(options: Options, upstreams: &[String], metrics: Arc<Metrics>) -> Result<Self, OpenError> {
+        let limits = Limits::of(options.max_bytes);
+        let (store, found) = Store::open(&options.path, &limits)?;
+        check_contiguous(&options.path, &found.segments)?;
+        let damaged =
+            |error: StoreError| OpenError::Damaged { path: options.path.clone(), what: error.to_string() };
+        forget_others(&store, &found, upstreams).map_err(damaged)?;
+        let cursors = upstreams.iter().map(|name| cursor(&store, &found, name)).collect();
+        let shared = Arc::new(Shared::new(upstreams.to_vec(), found.segments, cursors));
+        store.release_before(shared.chain().trimmed().position).map_err(damaged)?;
+        let store = Arc::new(store);
+        let committer = Committer {
+            store: store.clone(),
+            shared: shared.clone(),
+            metrics: metrics.clone(),
+            limits,
+            encoder: SegmentEncoder::new(),
+            persisted: shared.acked(),
+        };
+        let (commands, receiver) = mpsc::channel(writer::CHANNEL);
+        let committer = std::thread::Builder::new()
+            .name("committer".into())
+            .spawn(move || {
+                // Nobody knows what is in a log whose committer panicked.
+                let _abort = AbortOnPanic { part: "committer" };
+                committer.run(receiver);
+            })
+            .map_err(OpenError::Thread)?;
+        let taken = vec![false; upstreams.len()];
+        Ok(Self { store, shared, metrics, commands, committer, max_bytes: options.max_bytes, taken })
+    }
+
+    pub fn appender(&self) -> Appender {
+        Appender { commands: self.commands.clone(), shared: self.shared.clone() }
+    }
+
+    /// The reader of one upstream. Panics for a name not given to [`Queue::open`], or taken twice.
+    pub fn reader(&mut self, upstream: &str) -> Reader {
+        let index =
+            self.index(upstream).expect("BUG: a reader for an upstream that the queue was not opened with");
+        assert!(!std::mem::replace(&mut self.taken[index], true), "BUG: two readers for upstream {upstream}");
+        Reader {
+            upstream: index,
+            name: upstream.to_owned(),
+            store: self.store.clone(),
+            shared: self.shared.clone(),
+            metrics: self.metrics.clone(),
+            commands: self.commands.clone(),
+            durable: self.shared.watch(),
+            pending: VecDeque::new(),
+            decoder: IntervalDecoder::new(),
+        }
+    }
+
+    fn index(&self, upstream: &str) -> Option<usize> {
+        self.shared.upstreams().iter().position(|name| name == upstream)
+    }
+
+    /// What status and metrics ask; cheap to clone.
+    pub fn view(&self) -> View {
+        View { store: self.store.clone(), shared: self.shared.clone(), max_bytes: self.max_bytes }
+    }
+
+    /// Stops taking appends, commits what waits, syncs, closes. Blocks.
+    pub fn close(self) {
+        // Where the channel is closed already, the committer ended before us.
+        let _ = self.commands.blocking_send(Command::Close);
+        // A panic of the committer aborts the process, so there is nothing to learn from the handle.
+        let _ = self.committer.join();
+    }
+}
+
+/// The queue from outside: numbers only.
+#[derive(Clone)]
+pub struct View {
+    store: Arc<Store>,
+    shared: Arc<Shared>,
+    max_bytes: u64,
+}
+
+impl View {
+    /// Looks at the folder: some twenty `stat` calls.
+    pub fn status(&self) -> QueueStatus {
+        let chain = self.shared.chain();
+        QueueStatus {
+            path: self.store.path().display().to_string(),
+            disk_bytes: self.store.disk_bytes(),
+            max_bytes: self.max_bytes,
+            trimmed: chain.trimmed().position,
+            durable: chain.durable().position,
+            next: chain.next().position,
+        }
+    }
+
+    /// Settled position and backlog of an upstream; none for a name the queue was not opened with.
+    pub fn backlog(&self, upstream: &str) -> Option<(Position, Backlog)> {
+        let index = self.shared.upstreams().iter().position(|name| name == upstream)?;
+        let chain = self.shared.chain();
+        Some((chain.cursor(index).acked.position, chain.backlog(index)))
+    }
+}
+
+/// Segments follow each other without a gap, or the table was damaged.
+fn check_contiguous(path: &Path, segments: &[Segment]) -> Result<(), OpenError> {
+    for pair in segments.windows(2) {
+        if pair[0].end != pair[1].start {
+            let what = format!(
+                "the segment at {} ends at {}, the next begins at {}",
+                pair[0].start.position, pair[0].end.position, pair[1].start.position
+            );
+            return Err(OpenError::Damaged { path: path.to_owned(), what });
+        }
+    }
+    Ok(())
+}
+
+/// Where an upstream goes on.
+fn cursor(store: &Store, found: &Found, name: &str) -> Cursor {
+    let trimmed = found.segments.first().map_or(Mark::default(), |segment| segment.start);
+    let acked = found
+        .upstreams
+        .iter()
+        .find(|(known, _)| known == name)
+        .map_or(trimmed, |(_, mark)| mark.max(trimmed));
+    let Some(segment) = found.segments.iter().find(|segment| segment.end.position > acked.position) else {
+        return Cursor::at(acked, None);
+    };
+    // Exact where the record can be read, else the segment's: a lower bound until the first read.
+    let record = store.get(acked.position).ok().flatten();
+    let accepted_ms = record
+        .and_then(|record| record::read_header(&record).ok())
+        .map_or(segment.first_accepted_ms, |header| header.accepted_ms);
+    Cursor::at(acked, Some(accepted_ms))
+}
+
+/// Forgets upstreams that are no longer configured: their backlog would hold the log back for ever.
+fn forget_others(store: &Store, found: &Found, upstreams: &[String]) -> Result<(), StoreError> {
+    let mut batch = WriteBatch::default();
+    let end = found.segments.last().map_or(Mark::default(), |segment| segment.end);
+    for (name, acked) in found.upstreams.iter().filter(|(name, _)| !upstreams.contains(name)) {
+        store.forget_upstream(&mut batch, name);
+        tracing::warn!(
+            upstream = %name,
+            samples_not_delivered = end.samples.saturating_sub(acked.samples),
+            "upstream is no longer configured, its position in the queue is forgotten"
+        );
+    }
+    if batch.is_empty() { Ok(()) } else { store.write(batch, true) }
+}

@@ -1,0 +1,172 @@
+//! One upstream's view of the queue.
+//!
+//! A read is a contiguous run of records. What cannot be read in it is skipped, counted and reported.
+
+use super::interval::IntervalDecoder;
+use super::position::Mark;
+use super::run::{Run, Source};
+use super::shared::{Readable, Shared};
+use super::store::{Store, StoreError};
+use super::writer::Command;
+use super::{Backlog, Position};
+use crate::model::Push;
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::UpstreamReasonLabel;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+
+/// Bounds of one read; at least one record is returned, however large.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadLimit {
+    pub records: u64,
+    /// Float and histogram samples.
+    pub samples: u64,
+    /// No record is added to a batch that would take this many bytes unpacked, about.
+    pub bytes: usize,
+}
+
+/// A contiguous run of records as one push: each series once (once an interval of the log, to be exact), with its
+/// samples in the order they were accepted. What was damaged between the records is not in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    pub push: Push,
+    /// Position of its first record.
+    pub first: Position,
+    /// Ack this to settle it: one past its last position.
+    pub end: Position,
+    /// Records in it; never 0.
+    pub records: u64,
+}
+
+/// The store cannot be read for now; what is on disk may be in order.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the queue in {path}: {error}; check the disk, delivery is tried again")]
+pub struct ReadError {
+    path: String,
+    error: StoreError,
+}
+
+/// Reads, acks and rewinds for one upstream. Not cloneable: one reader, one position.
+pub struct Reader {
+    pub(super) upstream: usize,
+    pub(super) name: String,
+    pub(super) store: Arc<Store>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) durable: watch::Receiver<Position>,
+    /// What was read and not acked: behind each record, and when it was accepted.
+    pub(super) pending: VecDeque<(Mark, i64)>,
+    pub(super) decoder: IntervalDecoder,
+}
+
+impl Reader {
+    /// Waits until there is a durable record that was not read yet.
+    pub async fn readable(&mut self) {
+        loop {
+            self.durable.borrow_and_update();
+            let Readable { from, to } = self.shared.readable(self.upstream);
+            if from.position < to.position {
+                return;
+            }
+            if self.durable.changed().await.is_err() {
+                // The sender lives as long as `shared`; nothing more can come.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Reads on from the read position; `None` when everything durable was read. Blocks for milliseconds.
+    pub fn read(&mut self, limit: ReadLimit) -> Result<Option<Batch>, ReadError> {
+        loop {
+            let Readable { from, to } = self.shared.readable(self.upstream);
+            if from.position >= to.position {
+                return Ok(None);
+            }
+            let run =
+                Run::read(&mut Source { store: &self.store, decoder: &mut self.decoder }, from, to, limit)
+                    .map_err(|error| ReadError { path: self.store.path().display().to_string(), error })?;
+            let oldest_ms = run.pending.first().map_or(0, |(_, accepted_ms)| *accepted_ms);
+            if !self.shared.read(self.upstream, from, run.at, oldest_ms) {
+                // Dropped under our hands: what is kept now begins later.
+                self.pending.clear();
+                continue;
+            }
+            self.report(&run, from);
+            self.pending.extend(&run.pending);
+            let Some(first) = run.first else {
+                self.settle_damaged(run.at);
+                continue;
+            };
+            let (end, records) = (run.at.position, run.records);
+            return Ok(Some(Batch { push: run.merge.finish(), first, end, records }));
+        }
+    }
+
+    /// Nothing of a run could be read. It goes with what is pending before it, or is settled at once.
+    fn settle_damaged(&mut self, end: Mark) {
+        match self.pending.back_mut() {
+            Some((last, _)) => *last = end,
+            None => {
+                self.shared.ack(self.upstream, end, 0);
+                self.tell_committer();
+            }
+        }
+    }
+
+    fn report(&self, run: &Run, from: Mark) {
+        if run.lost_records == 0 {
+            return;
+        }
+        let label = UpstreamReasonLabel { upstream: self.name.clone(), reason: "damaged" };
+        self.metrics.samples_dropped.get_or_create(&label).inc_by(run.lost_samples);
+        // Where the channel is full, the interval that is being written may be lost too, up to its end.
+        let _ = self.commands.try_send(Command::Damaged);
+        tracing::error!(
+            upstream = %self.name,
+            path = %self.store.path().display(),
+            records = run.lost_records,
+            samples = run.lost_samples,
+            from = from.position,
+            to = run.at.position,
+            cause = run.damage.as_deref().unwrap_or("missing in the log"),
+            "damaged records skipped, their samples are lost; check the disk"
+        );
+    }
+
+    /// Settles everything below `end`. Survives a kill, not necessarily a power cut: then it repeats.
+    pub fn ack(&mut self, end: Position) {
+        let mut settled = None;
+        while let Some((mark, _)) = self.pending.front()
+            && mark.position <= end
+        {
+            settled = self.pending.pop_front();
+        }
+        if let Some((mark, accepted_ms)) = settled {
+            self.shared.ack(self.upstream, mark, accepted_ms);
+            self.tell_committer();
+        }
+    }
+
+    /// The position is in memory already, and every commit carries it: a full channel needs no word.
+    fn tell_committer(&self) {
+        let _ = self.commands.try_send(Command::Acked);
+    }
+
+    /// Goes back to the first position not acked: what was read since will be read again.
+    pub fn rewind_to_acked(&mut self) {
+        self.pending.clear();
+        self.shared.rewind(self.upstream);
+    }
+
+    /// The settled position, and the end of what is durable.
+    pub fn bounds(&self) -> (Position, Position) {
+        let chain = self.shared.chain();
+        (chain.cursor(self.upstream).acked.position, chain.durable().position)
+    }
+
+    pub fn backlog(&self) -> Backlog {
+        self.shared.backlog(self.upstream)
+    }
+}

@@ -1,0 +1,165 @@
+//! One contiguous run of records, read from the store.
+//!
+//! What cannot be read (a flipped bit, a lost block) is no error: the running totals in the records around the gap say
+//! how many samples it held.
+
+use super::Position;
+use super::interval::{IntervalDecoder, IntervalError};
+use super::merge::Merge;
+use super::position::Mark;
+use super::reader::ReadLimit;
+use super::record::{Header, read_header};
+use super::store::{Store, StoreError};
+
+/// Where a run comes from.
+pub(super) struct Source<'a> {
+    pub(super) store: &'a Store,
+    pub(super) decoder: &'a mut IntervalDecoder,
+}
+
+/// A run of records being read.
+pub(super) struct Run {
+    pub(super) merge: Merge,
+    /// Position of the first record taken.
+    pub(super) first: Option<Position>,
+    pub(super) records: u64,
+    /// Behind each record, and when it was accepted.
+    pub(super) pending: Vec<(Mark, i64)>,
+    /// Where the run ends so far.
+    pub(super) at: Mark,
+    pub(super) samples: u64,
+    pub(super) lost_records: u64,
+    pub(super) lost_samples: u64,
+    /// The first damage met, in words.
+    pub(super) damage: Option<String>,
+    /// The store did not answer.
+    failed: Option<StoreError>,
+}
+
+impl Run {
+    /// Reads `from..to` up to `limit`. Damage is no error; a store that cannot be read now is.
+    pub(super) fn read(
+        source: &mut Source<'_>,
+        from: Mark,
+        to: Mark,
+        limit: ReadLimit,
+    ) -> Result<Self, StoreError> {
+        let mut run = Self {
+            merge: Merge::default(),
+            first: None,
+            records: 0,
+            pending: Vec::new(),
+            at: from,
+            samples: 0,
+            lost_records: 0,
+            lost_samples: 0,
+            damage: None,
+            failed: None,
+        };
+        let mut next = from.position;
+        let mut is_full = false;
+        let scanned = source.store.scan(from.position, to.position, |position, record| {
+            is_full = !run.take(source, position, record, &limit);
+            next = position + 1;
+            !is_full
+        });
+        match scanned {
+            Ok(()) => {}
+            Err(error) if error.is_corruption => {
+                run.note(&error);
+                is_full = !run.read_singly(source, next, to.position, &limit)?;
+            }
+            Err(error) => return Err(error),
+        }
+        if let Some(error) = run.failed.take() {
+            return Err(error);
+        }
+        if !is_full {
+            run.skip_to(to);
+        }
+        Ok(run)
+    }
+
+    /// Reads record by record: an iterator ends at a block that is damaged, these end at nothing. Returns false
+    /// when the run is full.
+    fn read_singly(
+        &mut self,
+        source: &mut Source<'_>,
+        from: Position,
+        to: Position,
+        limit: &ReadLimit,
+    ) -> Result<bool, StoreError> {
+        for position in from..to {
+            match source.store.get(position) {
+                Ok(Some(record)) => {
+                    if !self.take(source, position, &record, limit) {
+                        return Ok(false);
+                    }
+                }
+                Ok(None) => {}
+                Err(error) if error.is_corruption => self.note(&error),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes a record in. Returns false, and leaves it for the next run, where the run is full.
+    fn take(
+        &mut self,
+        source: &mut Source<'_>,
+        position: Position,
+        record: &[u8],
+        limit: &ReadLimit,
+    ) -> bool {
+        let header = match read_header(record) {
+            Ok(header) => header,
+            Err(error) => {
+                self.note(&error);
+                return true;
+            }
+        };
+        if self.records > 0 && self.would_exceed(&header, limit) {
+            return false;
+        }
+        match source.decoder.decode(source.store, position, &header, record, &mut self.merge) {
+            Ok(()) => self.add(position, &header, record.len()),
+            Err(IntervalError::Damaged(error)) => self.note(&error),
+            Err(IntervalError::Store(error)) => {
+                self.failed = Some(error);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn would_exceed(&self, header: &Header, limit: &ReadLimit) -> bool {
+        self.records >= limit.records
+            || self.samples + u64::from(header.samples) > limit.samples
+            || self.merge.wire_bytes() >= limit.bytes
+    }
+
+    fn add(&mut self, position: Position, header: &Header, encoded_bytes: usize) {
+        self.skip_to(header.mark(position));
+        self.at = self.at.after(u64::from(header.samples), encoded_bytes as u64);
+        self.first.get_or_insert(position);
+        self.records += 1;
+        self.samples += u64::from(header.samples);
+        self.pending.push((self.at, header.accepted_ms));
+    }
+
+    /// Moves on to `mark`; what lies before it and was not taken is lost.
+    fn skip_to(&mut self, mark: Mark) {
+        self.lost_records += mark.position.saturating_sub(self.at.position);
+        self.lost_samples += mark.samples.saturating_sub(self.at.samples);
+        self.at = mark;
+        // The run's last record takes the gap behind it along when it is acked.
+        if let Some((last, _)) = self.pending.last_mut() {
+            *last = mark;
+        }
+    }
+
+    fn note(&mut self, damage: &dyn std::fmt::Display) {
+        self.damage.get_or_insert_with(|| damage.to_string());
+    }
+}
