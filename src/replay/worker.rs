@@ -1,0 +1,271 @@
+//! The task that delivers to one upstream: carries out what the machine says.
+
+use super::batch::Packer;
+use super::client::{Client, WallClock};
+use super::machine::{Action, Machine, Rules, Settled};
+use super::outage::{Edge, Outage};
+use super::progress::Progress;
+use super::verdict::{Answer, Outcome, Verdict};
+use super::window::RateLimit;
+use super::{Settings, batch::Part};
+use crate::fault::AbortOnPanic;
+use crate::ingest::one_line;
+use crate::model::Push;
+use crate::queue::{Batch, ReadLimit, Reader};
+use crate::replay::backoff::Backoff;
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::{UpstreamLabel, UpstreamReasonLabel};
+use crate::telemetry::throttle::Throttle;
+use crate::wire;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// Everything one upstream's delivery holds.
+pub(super) struct Worker {
+    pub(super) reader: Reader,
+    pub(super) settings: watch::Receiver<Arc<Settings>>,
+    pub(super) shutdown: watch::Receiver<bool>,
+    pub(super) progress: Arc<Progress>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) wall: WallClock,
+    /// Makes this agent's waits differ from those of others.
+    pub(super) seed: u64,
+}
+
+/// What changes from batch to batch.
+struct Delivery {
+    client: Client,
+    machine: Machine,
+    packer: Packer,
+    batch: Batch,
+    outage: Outage,
+    throttle: Throttle,
+    started: Instant,
+}
+
+impl Worker {
+    /// Delivers until it is told to stop. What is in flight then is finished first, so that it is not sent
+    /// twice; the caller bounds how long that may take.
+    pub(super) async fn run(mut self) {
+        let _abort = AbortOnPanic { part: "replay" };
+        let settings = self.settings.borrow_and_update().clone();
+        let mut delivery = Delivery {
+            client: Client::new(settings.upstream.clone(), self.wall),
+            machine: self.machine(&settings),
+            packer: Packer::new(),
+            batch: Batch { push: Push::default(), first: 0, end: 0, records: 0 },
+            outage: Outage::default(),
+            throttle: Throttle::default(),
+            started: Instant::now(),
+        };
+        while !*self.shutdown.borrow() {
+            match delivery.machine.next() {
+                Action::Read => self.read(&mut delivery).await,
+                Action::Wait(until) => self.wait(&mut delivery, until).await,
+                Action::Send { part, packing, attempt } => {
+                    let push = &delivery.batch.push;
+                    let body = tokio::task::block_in_place(|| delivery.packer.pack(push, &part, packing));
+                    delivery.machine.sending(Instant::now(), part.samples(push), body.len());
+                    let label = self.label();
+                    self.metrics.sent_bytes.get_or_create(&label).inc_by(body.len() as u64);
+                    let begun = Instant::now();
+                    let outcome = delivery.client.send(body, packing, attempt).await;
+                    let now = Instant::now();
+                    self.metrics.send_seconds.get_or_create(&label).observe((now - begun).as_secs_f64());
+                    self.settle(&mut delivery, &outcome, now);
+                }
+            }
+        }
+    }
+
+    fn machine(&self, settings: &Settings) -> Machine {
+        let upstream = &settings.upstream;
+        let rules = Rules {
+            kind: upstream.kind,
+            max_retry_after: settings.replay.max_retry_after,
+            max_samples_per_send: upstream.max_samples_per_send as u64,
+            rate: RateLimit {
+                samples_per_second: settings.replay.samples_per_second,
+                bytes_per_second: settings.replay.bytes_per_second,
+            },
+        };
+        Machine::new(rules, Backoff::new(upstream.min_backoff, upstream.max_backoff, self.seed))
+    }
+
+    fn label(&self) -> UpstreamLabel {
+        UpstreamLabel { upstream: self.progress.name.clone() }
+    }
+
+    /// Waits for records and reads a batch of them.
+    async fn read(&mut self, delivery: &mut Delivery) {
+        tokio::select! {
+            () = self.reader.readable() => {}
+            Ok(()) = self.settings.changed() => return self.apply_settings(delivery),
+            _ = self.shutdown.changed() => return,
+        }
+        let limit = ReadLimit {
+            records: MAX_RECORDS_PER_SEND,
+            samples: delivery.machine.max_samples(),
+            bytes: self.settings.borrow().upstream.max_bytes_per_send,
+        };
+        match tokio::task::block_in_place(|| self.reader.read(limit)) {
+            Ok(Some(batch)) => {
+                delivery.machine.load(batch.push.series().len());
+                delivery.batch = batch;
+            }
+            Ok(None) => {}
+            Err(error) => {
+                self.metrics.store_errors.inc();
+                if let Some(suppressed) = delivery.may_log("read") {
+                    tracing::error!(upstream = %self.progress.name, %error, suppressed, "cannot read the queue");
+                }
+                self.progress.failed(&error.to_string(), None);
+                delivery.machine.read_failed(Instant::now());
+            }
+        }
+    }
+
+    async fn wait(&mut self, delivery: &mut Delivery, until: Instant) {
+        self.progress.waits_until(Some(until));
+        tokio::select! {
+            () = tokio::time::sleep_until(until.into()) => {}
+            Ok(()) = self.settings.changed() => self.apply_settings(delivery),
+            _ = self.shutdown.changed() => {}
+        }
+        self.progress.waits_until(None);
+        delivery.machine.wake();
+    }
+
+    /// New settings are in force at once; the batch at hand is read again, as its bounds may have changed.
+    fn apply_settings(&mut self, delivery: &mut Delivery) {
+        let settings = self.settings.borrow_and_update().clone();
+        self.reader.rewind_to_acked();
+        delivery.client = Client::new(settings.upstream.clone(), self.wall);
+        delivery.machine = self.machine(&settings);
+    }
+
+    /// Takes in how an attempt ended.
+    fn settle(&mut self, delivery: &mut Delivery, outcome: &Outcome, now: Instant) {
+        let (verdict, settled) = delivery.machine.outcome(outcome, now);
+        if let Verdict::Retry { reason, .. } = verdict {
+            return self.failed(delivery, outcome, reason, now);
+        }
+        match settled {
+            Settled::Nothing => {}
+            Settled::Delivered(part) => {
+                let samples = part.samples(&delivery.batch.push);
+                let label = self.label();
+                self.metrics.batches_sent.get_or_create(&label).inc();
+                self.metrics.samples_sent.get_or_create(&label).inc_by(samples);
+                self.progress.sent(samples);
+                self.ack(delivery, now);
+            }
+            Settled::Rejected(part, reason) => {
+                self.rejected(delivery, &part, reason, outcome);
+                self.ack(delivery, now);
+            }
+        }
+    }
+
+    fn failed(&self, delivery: &mut Delivery, outcome: &Outcome, reason: &'static str, now: Instant) {
+        let name = &self.progress.name;
+        let label = UpstreamReasonLabel { upstream: name.clone(), reason };
+        self.metrics.batches_retried.get_or_create(&label).inc();
+        let error = describe(outcome);
+        tracing::debug!(upstream = %name, reason, error, "attempt failed");
+        if matches!(outcome, Outcome::Failed { is_stale: true, .. }) {
+            return;
+        }
+        let edge = delivery.outage.failed(now, self.progress.samples_sent());
+        self.metrics.upstream_up.get_or_create(&self.label()).set(0);
+        self.progress.failed(&error, delivery.outage.down_since());
+        if edge == Some(Edge::Began) {
+            let backlog = self.reader.backlog();
+            tracing::warn!(
+                upstream = %name,
+                reason,
+                error,
+                backlog_samples = backlog.samples,
+                "upstream does not take data, pushes are kept and delivered when it is back"
+            );
+        }
+    }
+
+    fn rejected(&self, delivery: &mut Delivery, part: &Part, reason: &'static str, outcome: &Outcome) {
+        let samples = part.samples(&delivery.batch.push);
+        let name = &self.progress.name;
+        let label = UpstreamReasonLabel { upstream: name.clone(), reason };
+        self.metrics.samples_rejected.get_or_create(&label).inc_by(samples);
+        self.progress.rejected(samples);
+        let Batch { first, end, .. } = delivery.batch;
+        let series = first_name(&delivery.batch.push, part);
+        let answer = describe(outcome);
+        if let Some(suppressed) = delivery.may_log(reason) {
+            tracing::error!(
+                upstream = %name, reason, series, count = part.series.len(), samples, first, end, answer, suppressed,
+                "upstream refused series for good, these samples are not delivered"
+            );
+        }
+    }
+
+    /// A part is settled, and with the last one the batch.
+    fn ack(&mut self, delivery: &mut Delivery, now: Instant) {
+        if delivery.machine.is_settled() {
+            self.reader.ack(delivery.batch.end);
+            delivery.batch.push = Push::default();
+        }
+        let backlog = self.reader.backlog();
+        let (acked, durable) = self.reader.bounds();
+        let sent = self.progress.samples_sent();
+        let edge = delivery.outage.settled(now, acked, durable, sent);
+        self.metrics.upstream_up.get_or_create(&self.label()).set(1);
+        self.progress.settled();
+        if let Some(Edge::Ended { outage, catch_up, samples }) = edge {
+            tracing::info!(
+                upstream = %self.progress.name,
+                outage_seconds = seconds(outage),
+                catch_up_seconds = seconds(catch_up),
+                samples_replayed = samples,
+                backlog_samples = backlog.samples,
+                "upstream is back, what it missed is delivered"
+            );
+        }
+    }
+}
+
+/// Bounds what one batch holds in memory besides its samples.
+const MAX_RECORDS_PER_SEND: u64 = 4096;
+
+impl Delivery {
+    /// None where this kind of line is held back, else how many were since the last one.
+    fn may_log(&mut self, kind: &'static str) -> Option<u64> {
+        let now_ms = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
+        self.throttle.note(kind, now_ms)
+    }
+}
+
+/// The metric name of the first series of a part, for the log.
+fn first_name(push: &Push, part: &Part) -> String {
+    let series = push.series().nth(part.series.start);
+    let name = series.and_then(|series| wire::metric_name(series.labels)).unwrap_or_default();
+    one_line(&String::from_utf8_lossy(name)).into_owned()
+}
+
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+/// How an attempt ended, in one line.
+fn describe(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Failed { error, .. } => one_line(error).into_owned(),
+        Outcome::Answered(Answer { status, text, .. }) => {
+            let words =
+                hyper::StatusCode::from_u16(*status).ok().and_then(|status| status.canonical_reason());
+            let status = format!("{status} {}", words.unwrap_or_default());
+            let status = status.trim_end();
+            if text.is_empty() { status.to_owned() } else { format!("{status}: {}", one_line(text)) }
+        }
+    }
+}
