@@ -1,0 +1,138 @@
+//! Why a push was refused: its answer, its count and its line in the log.
+
+use super::answer::{self, Answer};
+use super::{Append, State};
+use crate::ingest::{Refusal, one_line};
+use crate::queue::AppendError;
+use crate::telemetry::metrics::ReasonLabel;
+use hyper::StatusCode;
+use hyper::header::{ALLOW, RETRY_AFTER};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refused {
+    /// The body is not what its route takes.
+    #[error("{0}")]
+    Content(Refusal),
+    #[error("no such path; pushes are taken at {}", super::routes::push_paths())]
+    UnknownPath,
+    #[error("a push is sent with POST")]
+    Method,
+    #[error("a push needs a Content-Length, or chunked transfer coding")]
+    NoLength,
+    #[error("bad transfer coding: {0}")]
+    BadChunk(String),
+    #[error("the body is over {limit} bytes (server.max_body_bytes); send smaller requests")]
+    TooLarge { limit: usize },
+    #[error("the body did not arrive within {} ms (server.read_timeout); {received} bytes did", .after.as_millis())]
+    TimedOut { after: Duration, received: usize },
+    #[error("the connection ended after {received} bytes of the body; nothing of it was kept")]
+    Truncated { received: usize },
+    #[error("no memory became free within {} ms (server.max_in_flight_bytes); try again", .0.as_millis())]
+    Busy(Duration),
+    #[error("cannot store, try again")]
+    Store(#[source] AppendError),
+    #[error("shutting down, try again")]
+    ShuttingDown,
+    #[error("internal fault, see the agent's log")]
+    Internal,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self::Content(refusal)
+    }
+}
+
+impl From<AppendError> for Refused {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::ShuttingDown => Self::ShuttingDown,
+            AppendError::Store(_) => Self::Store(error),
+        }
+    }
+}
+
+impl Refused {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Content(Refusal::Bad(_)) | Self::BadChunk(_) | Self::Truncated { .. } => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::Content(Refusal::TooLarge(_)) | Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Content(Refusal::Unsupported(_)) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnknownPath => StatusCode::NOT_FOUND,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NoLength => StatusCode::LENGTH_REQUIRED,
+            Self::TimedOut { .. } => StatusCode::REQUEST_TIMEOUT,
+            Self::Busy(_) | Self::Store(_) | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// One of [`crate::telemetry::metrics::REFUSAL_REASONS`].
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Content(Refusal::Bad(_)) | Self::BadChunk(_) | Self::NoLength => "bad_request",
+            Self::Content(Refusal::TooLarge(_)) | Self::TooLarge { .. } => "too_large",
+            Self::Content(Refusal::Unsupported(_)) => "unsupported",
+            Self::UnknownPath | Self::Method => "unknown_route",
+            Self::TimedOut { .. } => "timeout",
+            Self::Truncated { .. } => "truncated",
+            Self::Busy(_) => "busy",
+            Self::Store(_) => "store",
+            Self::ShuttingDown => "shutdown",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// Seconds after which trying again makes sense: memory is given back with the next sync, a restart
+    /// takes a moment, a disk in trouble longer.
+    fn retry_after(&self) -> Option<&'static str> {
+        match self {
+            Self::Busy(_) => Some("1"),
+            Self::ShuttingDown => Some("2"),
+            Self::Store(_) => Some("5"),
+            _ => None,
+        }
+    }
+
+    /// True where the body was read to its end, so that the connection can go on.
+    fn has_read_all(&self) -> bool {
+        matches!(self, Self::Content(_) | Self::Store(_) | Self::NoLength)
+    }
+
+    fn answer(&self) -> Answer {
+        let mut answer = answer::line(self.status(), one_line(&self.to_string()).as_ref());
+        if let Some(seconds) = self.retry_after() {
+            answer = answer::header(answer, RETRY_AFTER, seconds);
+        }
+        if matches!(self, Self::Method) {
+            answer = answer::header(answer, ALLOW, "POST");
+        }
+        if self.has_read_all() { answer } else { answer::closing(answer) }
+    }
+}
+
+impl<A: Append> State<A> {
+    /// Counts and logs a refused push, and answers it.
+    pub(super) fn refuse(&self, refused: &Refused, path: &str, peer: SocketAddr) -> Answer {
+        let reason = refused.reason();
+        self.metrics.pushes_refused.get_or_create(&ReasonLabel { reason }).inc();
+        let path = one_line(path);
+        let error = match refused {
+            Refused::Store(cause) => cause.to_string(),
+            other => other.to_string(),
+        };
+        let error = one_line(&error);
+        // A pusher that is turned away while the agent stops is no news.
+        match self.may_warn(reason).filter(|_| !matches!(refused, Refused::ShuttingDown)) {
+            Some(suppressed) => {
+                tracing::warn!(reason, %peer, %path, %error, suppressed, "push refused");
+            }
+            None => tracing::debug!(reason, %peer, %path, %error, "push refused"),
+        }
+        refused.answer()
+    }
+}
