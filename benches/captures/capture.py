@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""Scrapes an exporter and writes the scrapes as remote-write 1.0 requests with the labels of a PMM target."""
+
+import re
+import struct
+import sys
+import time
+import urllib.request
+
+AGENT = "7d8f3b0a-5c1e-4f0b-9a57-1f6a0c3e2b11"
+TARGET = {
+    "agent_id": AGENT,
+    "agent_type": "node_exporter",
+    "instance": AGENT,
+    "job": f"node_exporter_{AGENT}_hr",
+    "machine_id": "3f0c9a7be2d148f7a6c05d1e8b92f437",
+    "node_id": "b1f6a2de-90c4-4b1f-8d61-0d3f5a7c9e24",
+    "node_name": "db-host-01",
+    "node_type": "generic",
+}
+LINE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)")
+LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
+ESCAPES = {"\\n": "\n", '\\"': '"', "\\\\": "\\"}
+
+
+def varint(value):
+    value &= (1 << 64) - 1
+    out = b""
+    while value >= 0x80:
+        out += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return out + bytes([value])
+
+
+def field(number, content):
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def label_section(name, labels):
+    own = {key: re.sub(r'\\[n"\\]', lambda m: ESCAPES[m[0]], value) for key, value in LABEL.findall(labels or "")}
+    pairs = sorted({**TARGET, **own, "__name__": name}.items())
+    return b"".join(field(1, field(1, key.encode()) + field(2, value.encode())) for key, value in pairs)
+
+
+def write_request(text, timestamp_ms):
+    out = b""
+    for line in text.splitlines():
+        if match := LINE.match(line):
+            name, labels, value = match.groups()
+            sample = b"\x09" + struct.pack("<d", float(value)) + b"\x10" + varint(timestamp_ms)
+            out += field(1, label_section(name, labels) + field(2, sample))
+    return out
+
+
+def main(url, scrapes, seconds, path):
+    start = time.time()
+    with open(path, "wb") as out:
+        for number in range(int(scrapes)):
+            time.sleep(max(0.0, start + number * float(seconds) - time.time()))
+            timestamp_ms = int(time.time() * 1000)
+            body = write_request(urllib.request.urlopen(url).read().decode(), timestamp_ms)
+            out.write(struct.pack("<I", len(body)) + body)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

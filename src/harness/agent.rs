@@ -1,0 +1,218 @@
+//! The agent as a child process, driven by what a service manager and a power cut do to it.
+
+use super::Client;
+use crate::status::Status;
+use rustix::process::{Pid, Signal, kill_process};
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Wait between looks at a process.
+const POLL: Duration = Duration::from_millis(10);
+
+/// Lines of the log that stand in an error.
+const LOG_TAIL: usize = 20;
+
+/// How to start the agent; the same each time, so that it comes back on its queue.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    pub binary: PathBuf,
+    pub args: Vec<OsString>,
+    /// Where it listens: what the arguments or the file say.
+    pub address: SocketAddr,
+    /// What it writes to stdout and stderr goes to the end of this file.
+    pub log: PathBuf,
+}
+
+impl Launch {
+    /// `run` with flags alone.
+    pub fn flags(binary: &Path, address: SocketAddr, data_dir: &Path, url: &str, log: &Path) -> Self {
+        let args = vec![
+            "run".into(),
+            "--listen".into(),
+            address.to_string().into(),
+            "--data-dir".into(),
+            data_dir.into(),
+            "--remote-write-url".into(),
+            url.into(),
+        ];
+        Self { binary: binary.into(), args, address, log: log.into() }
+    }
+
+    /// `run` with a configuration file, which says to listen on `address`.
+    pub fn config(binary: &Path, address: SocketAddr, file: &Path, log: &Path) -> Self {
+        let args = vec!["run".into(), "--config".into(), file.into()];
+        Self { binary: binary.into(), args, address, log: log.into() }
+    }
+
+    /// Starts the process. [`Agent::ready`] says when it takes pushes.
+    pub fn start(&self) -> io::Result<Agent> {
+        let log = File::options().create(true).append(true).open(&self.log)?;
+        let mut command = Command::new(&self.binary);
+        command.args(&self.args).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        remove_settings(&mut command, std::env::vars_os().map(|(name, _)| name));
+        let child = command.spawn()?;
+        Ok(Agent { child, address: self.address, log: self.log.clone() })
+    }
+}
+
+/// Takes out the agent's own variables: the caller's settings are not the child's.
+fn remove_settings(command: &mut Command, names: impl Iterator<Item = OsString>) {
+    for name in names.filter(|name| name.as_encoded_bytes().starts_with(b"PMM_BUFFER_")) {
+        command.env_remove(name);
+    }
+}
+
+/// A running agent. Dropped, it is killed.
+#[derive(Debug)]
+pub struct Agent {
+    child: Child,
+    address: SocketAddr,
+    log: PathBuf,
+}
+
+/// What the process has taken of the host so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// User and system time.
+    pub cpu: Duration,
+    pub resident_bytes: u64,
+    /// The most that was resident since the start.
+    pub peak_bytes: u64,
+}
+
+impl Agent {
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until `/ready` answers 200. An error has the end of the log in it.
+    pub async fn ready(&mut self, patience: Duration) -> io::Result<()> {
+        let deadline = Instant::now() + patience;
+        let mut client = Client::new(self.address);
+        let why = loop {
+            if let Some(status) = self.child.try_wait()? {
+                break format!("the agent ended with {status}");
+            }
+            let asked = tokio::time::timeout_at(deadline, client.get("/ready")).await;
+            match asked {
+                Ok(Ok(answer)) if answer.status == 200 => return Ok(()),
+                Ok(_) if Instant::now() < deadline => tokio::time::sleep(POLL).await,
+                _ => break format!("the agent is not ready after {patience:?}"),
+            }
+        };
+        Err(io::Error::other(format!("{why}; the end of its log:\n{}", self.log_tail())))
+    }
+
+    /// What `/api/v1/status` says.
+    pub async fn status(&self) -> io::Result<Status> {
+        let answer = Client::new(self.address).get("/api/v1/status").await?;
+        serde_json::from_slice(&answer.body).map_err(io::Error::other)
+    }
+
+    /// kill -9. Returns once the process is gone.
+    pub fn kill(&mut self) -> io::Result<ExitStatus> {
+        self.child.kill()?;
+        self.child.wait()
+    }
+
+    /// SIGTERM. Returns how the process ended; an error where it did not within `patience`.
+    pub async fn terminate(&mut self, patience: Duration) -> io::Result<ExitStatus> {
+        self.signal(Signal::TERM)?;
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            if Instant::now() >= deadline {
+                return Err(io::Error::other(format!(
+                    "the agent still runs {patience:?} after SIGTERM; the end of its log:\n{}",
+                    self.log_tail()
+                )));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// SIGHUP: reload the configuration.
+    pub fn reload(&mut self) -> io::Result<()> {
+        self.signal(Signal::HUP)
+    }
+
+    /// How the process ended, if it did.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
+    }
+
+    fn signal(&mut self, signal: Signal) -> io::Result<()> {
+        // Not reaped yet, so the number cannot have gone to another process.
+        if self.child.try_wait()?.is_some() {
+            return Err(io::Error::other("the agent has ended"));
+        }
+        let pid = Pid::from_raw(self.child.id() as i32).expect("BUG: a child has an id above 0");
+        Ok(kill_process(pid, signal)?)
+    }
+
+    /// Reads /proc. An error where the process has ended.
+    pub fn usage(&self) -> io::Result<Usage> {
+        let folder = PathBuf::from(format!("/proc/{}", self.child.id()));
+        let stat = fs::read_to_string(folder.join("stat"))?;
+        let status = fs::read_to_string(folder.join("status"))?;
+        Usage::parse(&stat, &status, rustix::param::clock_ticks_per_second())
+            .ok_or_else(|| io::Error::other("the agent has ended"))
+    }
+
+    /// All that was written to the log by every agent of this launch.
+    pub fn log(&self) -> String {
+        let bytes = fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The last lines of [`Agent::log`].
+    pub fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LOG_TAIL)..].join("\n")
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        // Fails where the process has ended already.
+        let _ = self.kill();
+    }
+}
+
+impl Usage {
+    /// Parses /proc/PID/stat and /proc/PID/status, see proc(5).
+    fn parse(stat: &str, status: &str, ticks_per_second: u64) -> Option<Self> {
+        // After the command in parentheses come fields 3, 4, …; 14 and 15 are user and system ticks.
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+        let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+        let ticks = field(14)? + field(15)?;
+        Some(Self {
+            cpu: Duration::from_secs_f64(ticks as f64 / ticks_per_second as f64),
+            resident_bytes: memory(status, "VmRSS:")?,
+            peak_bytes: memory(status, "VmHWM:")?,
+        })
+    }
+}
+
+/// A line of /proc/PID/status such as `VmRSS:     1234 kB`, in bytes.
+fn memory(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+#[cfg(test)]
+#[path = "agent_tests.rs"]
+mod tests;

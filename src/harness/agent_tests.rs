@@ -1,0 +1,98 @@
+//! The child process, with a shell in the agent's place where its behaviour does not matter.
+
+use super::*;
+use crate::harness::ReservedPort;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A shell that runs `script`.
+fn launch(script: &str, folder: &Path) -> Launch {
+    let port = ReservedPort::new().expect("loopback");
+    Launch {
+        binary: "/bin/sh".into(),
+        args: vec!["-c".into(), script.into()],
+        address: port.address(),
+        log: folder.join("log"),
+    }
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+#[test]
+fn the_command_lines_are_those_of_the_documentation() {
+    let address = SocketAddr::from(([127, 0, 0, 1], 9431));
+    let (binary, log) = (Path::new("/bin/pmm-buffer"), Path::new("/tmp/log"));
+    let flags = Launch::flags(binary, address, Path::new("/data"), "http://pmm/write", log);
+    let expected = [
+        "run",
+        "--listen",
+        "127.0.0.1:9431",
+        "--data-dir",
+        "/data",
+        "--remote-write-url",
+        "http://pmm/write",
+    ];
+    assert_eq!(flags.args, expected);
+    assert_eq!(Launch::config(binary, address, Path::new("/c.yml"), log).args, ["run", "--config", "/c.yml"]);
+}
+
+#[tokio::test]
+async fn an_agent_that_ends_before_it_is_ready_shows_its_log() {
+    let folder = folder();
+    let mut agent = launch("echo no such option >&2; exit 64", folder.path()).start().expect("a shell");
+    let error = agent.ready(PATIENCE).await.expect_err("it ended").to_string();
+    assert!(error.contains("exit status: 64") && error.contains("no such option"), "{error}");
+}
+
+#[tokio::test]
+async fn an_agent_that_is_never_ready_is_given_up() {
+    let folder = folder();
+    let mut agent = launch("exec sleep 1000", folder.path()).start().expect("a shell");
+    let error = agent.ready(Duration::from_millis(50)).await.expect_err("nobody listens").to_string();
+    assert!(error.contains("not ready after 50ms"), "{error}");
+}
+
+#[tokio::test]
+async fn signals_reach_the_process_and_its_end_is_seen() {
+    let folder = folder();
+    let script = "trap 'echo reloaded' HUP; trap 'exit 3' TERM; echo up; while :; do sleep 0.01; done";
+    let mut agent = launch(script, folder.path()).start().expect("a shell");
+    crate::harness::wait::until("the traps are set", || agent.log().contains("up")).await;
+    agent.reload().expect("it runs");
+    crate::harness::wait::until("it reloaded", || agent.log().contains("reloaded")).await;
+    let ended = agent.terminate(PATIENCE).await.expect("it ends");
+    assert_eq!(ended.code(), Some(3));
+    assert_eq!(agent.ended().expect("reaped").and_then(|status| status.code()), Some(3));
+    agent.reload().expect_err("nothing is there to be signalled");
+}
+
+#[tokio::test]
+async fn a_process_that_is_dropped_is_killed() {
+    let folder = folder();
+    let agent = launch("exec sleep 1000", folder.path()).start().expect("a shell");
+    let proc = PathBuf::from(format!("/proc/{}", agent.id()));
+    assert!(agent.usage().expect("it runs").resident_bytes > 0);
+    drop(agent);
+    assert!(!proc.exists(), "killed and reaped");
+}
+
+#[test]
+fn settings_in_the_environment_are_not_the_childs() {
+    let mut command = Command::new("agent");
+    let names = ["PATH", "PMM_BUFFER_LISTEN", "PMM_BUFFER_", "PMM_BUFFERS"];
+    remove_settings(&mut command, names.into_iter().map(OsString::from));
+    let removed: Vec<_> =
+        command.get_envs().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
+    assert_eq!(removed, ["PMM_BUFFER_", "PMM_BUFFER_LISTEN"]);
+}
+
+#[test]
+fn usage_is_read_from_the_fields_of_proc() {
+    let stat = "7 (a (b) c) S 1 7 7 0 -1 0 0 0 0 0 150 50 0 0 20 0 9 0 100 0 0";
+    let status = "Name:\ta\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\n";
+    let expected = Usage { cpu: Duration::from_secs(2), resident_bytes: 1 << 20, peak_bytes: 2 << 20 };
+    assert_eq!(Usage::parse(stat, status, 100), Some(expected));
+    assert_eq!(Usage::parse(stat, "Name:\ta\nState:\tZ (zombie)\n", 100), None);
+}

@@ -1,0 +1,39 @@
+//! Load shaped like PMM hosts, and an upstream that verifies what arrives.
+//!
+//! What `demo`, the tests and the benches drive the agent with, from outside, as its users do:
+//!
+//! ```text
+//!  load ─▶ flow (a pusher a host) ─▶ agent (a child process) ─▶ upstream
+//!            │ pushed, answered                                     │ arrived
+//!            └──────────────────────▶ ledger ◀──────────────────────┘
+//! ```
+//!
+//! The ledger is the judge: of every sample it knows whether it was pushed, answered and delivered, in which
+//! order and with which bits. Everything listens on 127.0.0.1.
+
+mod agent;
+mod client;
+mod flow;
+mod gate;
+mod ledger;
+mod load;
+mod port;
+mod profile;
+mod pusher;
+mod relay;
+mod rng;
+mod upstream;
+
+pub use agent::{Agent, Launch, Usage};
+pub use client::{Answer, Client};
+pub use flow::{Flow, Schedule};
+pub use ledger::{Ledger, SharedLedger, Verdict};
+pub use load::{HostLoad, Load, MAX_SERIES};
+pub use port::ReservedPort;
+pub use pusher::{PushRefused, Pusher, pack};
+pub use relay::Relay;
+pub use rng::Rng;
+pub use upstream::{Mode, Seen, Totals, Upstream};
+
+#[cfg(test)]
+mod wait;

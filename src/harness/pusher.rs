@@ -1,0 +1,64 @@
+//! Pushes remote write as vmagent does: in order, and again until it is answered.
+
+use super::{Answer, Client};
+use crate::model::Push;
+use crate::wire;
+use bytes::Bytes;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+const PATH: &str = "/api/v1/write";
+const HEADERS: [(&str, &str); 4] = [
+    ("content-type", "application/x-protobuf"),
+    ("content-encoding", "snappy"),
+    ("x-prometheus-remote-write-version", "0.1.0"),
+    ("user-agent", "pmm-buffer-harness"),
+];
+
+/// Wait between tries. Short, so that an agent that is back is found at once.
+const RETRY: Duration = Duration::from_millis(25);
+
+/// The body of a remote-write 1.0 request, packed with snappy.
+pub fn pack(push: &Push) -> Bytes {
+    let mut body = Vec::with_capacity(wire::encoded_len(push));
+    wire::encode(push, &mut body);
+    let packed = snap::raw::Encoder::new().compress_vec(&body);
+    packed.expect("BUG: a push is far below the 4 GiB that snappy takes").into()
+}
+
+/// The agent refused a push for good, with an answer that a pusher does not repeat.
+#[derive(Debug, thiserror::Error)]
+#[error("a push was refused with {}: {}", .0.status, .0.text())]
+pub struct PushRefused(pub Answer);
+
+/// One pusher with its connection. Pushes go one at a time, so their order is kept.
+#[derive(Debug)]
+pub struct Pusher {
+    client: Client,
+}
+
+impl Pusher {
+    pub fn new(agent: SocketAddr) -> Self {
+        Self { client: Client::new(agent) }
+    }
+
+    /// Pushes a packed body once. An error means that no answer came: the push may be stored or not.
+    pub async fn push(&mut self, body: Bytes) -> io::Result<Answer> {
+        self.client.post(PATH, &HEADERS, body).await
+    }
+
+    /// Pushes until the answer is 204, and returns the number of tries. Without an answer, and at 429 and
+    /// 5xx, it tries again, for ever: bound it with a timeout.
+    pub async fn push_until_answered(&mut self, body: Bytes) -> Result<u32, PushRefused> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.push(body.clone()).await {
+                Ok(answer) if answer.status == 204 => return Ok(tries),
+                Ok(answer) if answer.status != 429 && answer.status < 500 => return Err(PushRefused(answer)),
+                Ok(_) | Err(_) => tokio::time::sleep(RETRY).await,
+            }
+        }
+    }
+}

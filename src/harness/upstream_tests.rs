@@ -1,0 +1,138 @@
+//! The upstream in each of its modes, driven by the harness's own clients.
+
+use super::*;
+use crate::harness::wait::{DEADLINE, until};
+use crate::harness::{Client, HostLoad, Pusher, pack};
+use tokio::time::timeout;
+
+const NOW_MS: i64 = 1_700_000_000_000;
+const SERIES: u64 = 50;
+
+fn start() -> (Upstream, SharedLedger, HostLoad) {
+    let ledger = SharedLedger::default();
+    (Upstream::start(&ledger).expect("loopback"), ledger, HostLoad::new(1, 0, SERIES as usize))
+}
+
+/// Takes note of the host's next scrape as pushed and answered, and returns its body.
+fn scrape(host: &mut HostLoad, ledger: &SharedLedger, at: i64) -> Bytes {
+    let push = host.scrape(NOW_MS + at);
+    let mut ledger = ledger.lock();
+    ledger.pushed(&push);
+    ledger.answered(&push);
+    pack(&push)
+}
+
+async fn push(upstream: &Upstream, body: Bytes) -> io::Result<crate::harness::Answer> {
+    timeout(DEADLINE, Pusher::new(upstream.address()).push(body)).await.expect("an answer or an end")
+}
+
+#[tokio::test]
+async fn what_it_takes_is_in_the_ledger_and_in_the_totals() {
+    let (upstream, ledger, mut host) = start();
+    let body = scrape(&mut host, &ledger, 0);
+    let length = body.len() as u64;
+    assert_eq!(push(&upstream, body).await.expect("answered").status, 204);
+    let verdict = ledger.verdict();
+    assert!(verdict.is_clean() && verdict.delivered == SERIES, "{verdict:?}");
+    let expected =
+        Totals { requests: 1, samples: SERIES, body_bytes: length, in_flight: 0, max_in_flight: 1 };
+    assert_eq!(upstream.totals(), expected);
+    let seen = &upstream.seen()[0];
+    assert_eq!((seen.status, seen.samples, seen.body_bytes), (Some(204), SERIES, length));
+    assert_eq!(seen.target, "/api/v1/write");
+    assert_eq!(seen.headers["content-encoding"], "snappy");
+}
+
+#[tokio::test]
+async fn zstd_is_taken_until_it_is_refused() {
+    let (upstream, ledger, mut host) = start();
+    let push = host.scrape(NOW_MS);
+    ledger.lock().pushed(&push);
+    let mut body = Vec::new();
+    wire::encode(&push, &mut body);
+    let body = Bytes::from(zstd::encode_all(body.as_slice(), 1).expect("in memory"));
+    let mut client = Client::new(upstream.address());
+    for (mode, status) in [(Mode::RefuseZstd(415), 415), (Mode::Accept, 204)] {
+        upstream.set_mode(mode);
+        let answer = client.post("/write", &[("content-encoding", "zstd")], body.clone()).await;
+        assert_eq!(answer.expect("answered").status, status);
+    }
+    assert_eq!(ledger.verdict().delivered, SERIES);
+}
+
+#[tokio::test]
+async fn a_script_comes_before_the_mode() {
+    let (upstream, ledger, mut host) = start();
+    upstream.script([Mode::Answer { status: 503, retry_after: Some(Duration::from_secs(7)) }, Mode::Reset]);
+    let body = scrape(&mut host, &ledger, 0);
+    let busy = push(&upstream, body.clone()).await.expect("answered");
+    assert_eq!((busy.status, busy.headers["retry-after"].as_bytes()), (503, &b"7"[..]));
+    push(&upstream, body.clone()).await.expect_err("the connection is reset");
+    assert_eq!(ledger.verdict().delivered, 0);
+    assert_eq!(push(&upstream, body).await.expect("answered").status, 204);
+    assert_eq!(ledger.verdict().delivered, SERIES);
+}
+
+#[tokio::test]
+async fn a_lost_answer_makes_a_duplicate() {
+    let (upstream, ledger, mut host) = start();
+    upstream.script([Mode::LoseAnswer]);
+    let body = scrape(&mut host, &ledger, 0);
+    let tries = Pusher::new(upstream.address()).push_until_answered(body).await.expect("not refused");
+    assert_eq!(tries, 2);
+    let verdict = ledger.verdict();
+    assert!(verdict.is_clean() && verdict.duplicates == SERIES, "{verdict:?}");
+}
+
+#[tokio::test]
+async fn a_refused_push_is_not_repeated() {
+    let (upstream, _, mut host) = start();
+    upstream.set_mode(Mode::Answer { status: 400, retry_after: None });
+    let body = pack(&host.scrape(NOW_MS));
+    let refused = Pusher::new(upstream.address()).push_until_answered(body).await.expect_err("refused");
+    assert_eq!(refused.to_string(), "a push was refused with 400: as told");
+    assert_eq!(upstream.totals().requests, 1);
+}
+
+#[tokio::test]
+async fn going_down_ends_what_hangs_and_refuses_until_it_is_back() {
+    let (mut upstream, ledger, mut host) = start();
+    upstream.set_mode(Mode::Hang);
+    let body = scrape(&mut host, &ledger, 0);
+    let mut pusher = Pusher::new(upstream.address());
+    let hanging = tokio::spawn({
+        let body = body.clone();
+        async move { pusher.push(body).await }
+    });
+    until("the request is in flight", || upstream.totals().in_flight == 1).await;
+    upstream.close().await;
+    timeout(DEADLINE, hanging).await.expect("ended").expect("no panic").expect_err("aborted");
+    assert_eq!(upstream.totals().in_flight, 0);
+    let refused = push(&upstream, body.clone()).await.expect_err("nobody listens");
+    assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    upstream.set_mode(Mode::Accept);
+    upstream.open().expect("the port is ours");
+    assert_eq!(push(&upstream, body).await.expect("answered").status, 204);
+    assert_eq!(upstream.seen()[0].status, None);
+}
+
+#[tokio::test]
+async fn a_slow_answer_comes_after_the_samples_are_taken() {
+    let (upstream, ledger, mut host) = start();
+    upstream.set_mode(Mode::Slow(DEADLINE * 100));
+    let body = scrape(&mut host, &ledger, 0);
+    let mut pusher = Pusher::new(upstream.address());
+    let pushing = tokio::spawn(async move { pusher.push(body).await });
+    until("the samples are taken", || ledger.verdict().delivered == SERIES).await;
+    assert!(!pushing.is_finished());
+    pushing.abort();
+    until("the request is given up", || upstream.totals().in_flight == 0).await;
+}
+
+#[tokio::test]
+async fn what_is_no_write_request_is_answered_with_400() {
+    let (upstream, ledger, _) = start();
+    let answer = push(&upstream, Bytes::from_static(b"\xff\xff\xff")).await.expect("answered");
+    assert_eq!(answer.status, 400);
+    assert_eq!(ledger.verdict(), Default::default());
+}
