@@ -1,0 +1,225 @@
+//! The upstream's side of the demo: our own that verifies, or a real server behind a relay.
+
+use super::export::Database;
+use super::view::View;
+use crate::harness::{Agent, Relay, SharedLedger, Upstream};
+use crate::status::UpstreamStatus;
+use anyhow::{Context, ensure};
+use hyper::Uri;
+use std::net::SocketAddr;
+use std::ops::Sub;
+
+/// Where the agent delivers to.
+#[derive(Debug)]
+pub(super) enum Side {
+    /// The ledger sees every arrival.
+    Own(Upstream),
+    /// What arrives is known from the agent's status, and afterwards from the database if it can be asked.
+    Real(Real),
+}
+
+/// A real server behind a relay, whose closing is the outage.
+#[derive(Debug)]
+pub(super) struct Real {
+    relay: Relay,
+    url: String,
+    path: String,
+    database: Database,
+}
+
+/// How far delivery has come, in samples.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Delivery {
+    /// Delivered so far; for a real server, by the agent since it started.
+    pub(super) samples: u64,
+    /// Answered and not delivered.
+    pub(super) held: u64,
+    pub(super) wire: Wire,
+}
+
+/// What went to the upstream, repeats included.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wire {
+    pub(super) samples: u64,
+    /// Bodies as sent; for a real server, with the HTTP heads.
+    pub(super) bytes: u64,
+}
+
+impl Sub for Wire {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self {
+            samples: self.samples.saturating_sub(before.samples),
+            bytes: self.bytes.saturating_sub(before.bytes),
+        }
+    }
+}
+
+/// What the database was found to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Checked {
+    /// The ledger saw every arrival.
+    Arrivals,
+    /// The ledger was given what an export of the database holds: no order, as it is sorted by then.
+    Export,
+    /// The server exports nothing: only the agent's own account stands.
+    Nothing,
+}
+
+impl Side {
+    pub(super) async fn start(
+        url: Option<&str>,
+        ledger: &SharedLedger,
+        node_ids: Vec<String>,
+    ) -> anyhow::Result<Self> {
+        let Some(url) = url else {
+            return Ok(Self::Own(Upstream::start(ledger).context("cannot listen on 127.0.0.1")?));
+        };
+        let target = Target::parse(url)?;
+        let resolved = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
+        let address: SocketAddr = resolved
+            .with_context(|| format!("cannot resolve {}", target.host))?
+            .next()
+            .with_context(|| format!("{} has no address", target.host))?;
+        Ok(Self::Real(Real {
+            relay: Relay::start(address).context("cannot listen on 127.0.0.1")?,
+            url: url.to_owned(),
+            database: Database::new(address, &target.path, node_ids),
+            path: target.path,
+        }))
+    }
+
+    /// What the agent is given as the URL of its upstream.
+    pub(super) fn agent_url(&self) -> String {
+        match self {
+            Self::Own(upstream) => upstream.url(),
+            Self::Real(real) => format!("http://{}{}", real.relay.address(), real.path),
+        }
+    }
+
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Own(upstream) => format!("its upstream, at {}, checks every sample", upstream.address()),
+            Self::Real(real) => format!("its upstream is {}, through a relay", real.url),
+        }
+    }
+
+    pub(super) async fn close(&mut self) {
+        match self {
+            Self::Own(upstream) => upstream.close().await,
+            Self::Real(real) => real.relay.close().await,
+        }
+    }
+
+    pub(super) fn open(&mut self) -> anyhow::Result<()> {
+        match self {
+            Self::Own(upstream) => upstream.open(),
+            Self::Real(real) => real.relay.open(),
+        }
+        .context("cannot listen again")
+    }
+
+    pub(super) async fn delivery(&self, agent: &Agent, ledger: &SharedLedger) -> anyhow::Result<Delivery> {
+        match self {
+            Self::Own(upstream) => {
+                let (verdict, totals) = (ledger.verdict(), upstream.totals());
+                Ok(Delivery {
+                    samples: verdict.delivered,
+                    held: verdict.lost,
+                    wire: Wire { samples: totals.samples, bytes: totals.body_bytes },
+                })
+            }
+            Self::Real(real) => {
+                let status = upstream_status(agent).await?;
+                Ok(Delivery {
+                    samples: status.samples_sent,
+                    held: status.backlog_samples,
+                    wire: Wire { samples: status.samples_sent, bytes: real.relay.bytes_sent() },
+                })
+            }
+        }
+    }
+
+    /// Completes the ledger with what the upstream holds, and says what the ledger now stands on.
+    pub(super) async fn check(&self, ledger: &SharedLedger, view: &View) -> anyhow::Result<Checked> {
+        match self {
+            Self::Own(_) => Ok(Checked::Arrivals),
+            Self::Real(real) => {
+                view.phase("     the samples are read back from the database");
+                real.database.check(ledger).await
+            }
+        }
+    }
+}
+
+/// The agent's account of its only upstream.
+pub(super) async fn upstream_status(agent: &Agent) -> anyhow::Result<UpstreamStatus> {
+    let mut status = agent.status().await.context("cannot read the agent's status")?;
+    ensure!(!status.upstreams.is_empty(), "the agent's status names no upstream");
+    Ok(status.upstreams.swap_remove(0))
+}
+
+/// The parts of `--upstream`.
+#[derive(Debug, PartialEq, Eq)]
+struct Target {
+    host: String,
+    port: u16,
+    /// Path and query.
+    path: String,
+}
+
+impl Target {
+    fn parse(url: &str) -> anyhow::Result<Self> {
+        let uri: Uri = url.parse().with_context(|| format!("{url} is not a URL"))?;
+        ensure!(
+            uri.scheme_str() == Some("http"),
+            "{url} does not begin with http://: the demo makes its outage with a relay between the agent and \
+             the server, which TLS would take for an attack"
+        );
+        let authority = uri.authority().with_context(|| format!("{url} names no host"))?;
+        ensure!(
+            !authority.as_str().contains('@'),
+            "the demo sends no credentials: leave them out of the URL"
+        );
+        let path = match uri.path_and_query().map_or("/", |path| path.as_str()) {
+            "/" => "/api/v1/write",
+            path => path,
+        };
+        Ok(Self {
+            host: authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
+            port: authority.port_u16().unwrap_or(80),
+            path: path.to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upstream_is_an_http_url_with_or_without_a_path() {
+        let target = |host: &str, port, path: &str| Target { host: host.into(), port, path: path.into() };
+        for (url, expected) in [
+            ("http://127.0.0.1:8428", target("127.0.0.1", 8428, "/api/v1/write")),
+            ("http://vm/", target("vm", 80, "/api/v1/write")),
+            ("http://[::1]:9/a/write?b=c", target("::1", 9, "/a/write?b=c")),
+        ] {
+            assert_eq!(Target::parse(url).expect(url), expected);
+        }
+    }
+
+    #[test]
+    fn what_the_demo_cannot_use_is_refused_with_the_reason() {
+        for (url, reason) in [
+            ("https://pmm.example.com/", "does not begin with http://"),
+            ("http://me:secret@vm/", "sends no credentials"),
+            ("no url", "not a URL"),
+            ("vm:8428", "does not begin with http://"),
+        ] {
+            let error = Target::parse(url).expect_err(url).to_string();
+            assert!(error.contains(reason), "{url}: {error}");
+        }
+    }
+}

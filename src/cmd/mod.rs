@@ -1,0 +1,6 @@
+//! The subcommands.
+
+pub mod check_config;
+pub mod demo;
+pub mod run;
+pub mod status;

@@ -1,0 +1,198 @@
+//! `pmm-buffer run`: parse → validate → open the queue → spawn → wait for a signal → drain.
+//!
+//! Exit status: 0 after SIGTERM or SIGINT, 64 for a configuration that cannot be used, 1 for anything else that
+//! keeps it from starting.
+
+mod overview;
+mod reload;
+
+use crate::cli::{self, EXIT_USAGE};
+use crate::config::{Config, Upstream};
+use crate::queue::{self, Appender, Queue};
+use crate::replay::{Replay, Settings};
+use crate::server::{self, Drained, State};
+use crate::telemetry::{Metrics, logging};
+use anyhow::Context;
+use overview::Overview;
+use reload::Source;
+use std::hash::{BuildHasher, RandomState};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{oneshot, watch};
+
+/// Pushes are decoded and batches packed on these; the host's other cores belong to its database.
+const WORKER_THREADS: usize = 2;
+
+/// Runs the agent until it is told to end.
+pub fn run(args: &cli::Run) -> anyhow::Result<ExitCode> {
+    let source = Source { file: args.config.clone(), overrides: args.overrides.with_environment() };
+    let loaded = match source.load() {
+        Ok(loaded) => loaded,
+        Err(errors) => {
+            errors.iter().for_each(|error| eprintln!("error: {error}"));
+            return Ok(ExitCode::from(EXIT_USAGE));
+        }
+    };
+    let level = logging::init(&loaded.config.log);
+    for warning in &loaded.warnings {
+        tracing::warn!(%warning, "configuration");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKER_THREADS)
+        .thread_name("worker")
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let queue =
+        runtime.block_on(async { Agent::start(source, loaded.config, level).await?.serve().await })?;
+    // The tasks that are left hold nothing that the queue waits for.
+    runtime.shutdown_background();
+    queue.close();
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The running agent.
+struct Agent {
+    source: Source,
+    /// In force.
+    config: watch::Sender<Arc<Config>>,
+    level: logging::LevelHandle,
+    queue: Queue,
+    listener: TcpListener,
+    state: Arc<State<Appender>>,
+    replays: Vec<Replay>,
+    signals: Signals,
+}
+
+impl Agent {
+    async fn start(source: Source, config: Config, level: logging::LevelHandle) -> anyhow::Result<Self> {
+        // Before anything is open: from here on a signal ends the agent in order.
+        let signals = Signals::listen().context("cannot listen for signals")?;
+        let metrics = Arc::new(Metrics::new());
+        let options =
+            queue::Options { path: config.data_dir.join("queue"), max_bytes: config.queue.max_bytes };
+        let names: Vec<_> = config.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
+        let mut queue = Queue::open(options, &names, metrics.clone())?;
+        let listener = TcpListener::bind(config.listen).await.with_context(|| {
+            let address = config.listen;
+            format!("cannot listen on {address}; is another agent running? `listen` sets another address")
+        })?;
+        let spawn = |settings: Settings| {
+            let reader = queue.reader(&settings.upstream.name);
+            Replay::spawn(reader, settings, metrics.clone(), wall_clock, RandomState::new().hash_one(()))
+        };
+        let replays: Vec<_> = settings(&config).map(spawn).collect();
+        let limits = config.server.clone();
+        let config = watch::Sender::new(Arc::new(config));
+        let overview = Overview::new(queue.view(), &replays, config.subscribe(), metrics.clone());
+        let status = Arc::new(move || overview.status());
+        let state = State::new(queue.appender(), limits, metrics, status, Arc::new(wall_clock_ms));
+        Ok(Self { source, config, level, queue, listener, state, replays, signals })
+    }
+
+    /// Serves until a signal ends it, then drains. Returns the queue, to be closed.
+    async fn serve(mut self) -> anyhow::Result<Queue> {
+        self.log_start();
+        let (stop, stopping) = oneshot::channel();
+        let shutdown = async { stopping.await.unwrap_or_default() };
+        let serving = tokio::spawn(server::serve(self.listener, self.state.clone(), shutdown));
+        let signal = loop {
+            match self.signals.next().await {
+                Told::Reload => {
+                    reload::reload(&self.source, &self.config, &self.level, &self.state, &self.replays)
+                }
+                Told::End(signal) => break signal,
+            }
+        };
+        let grace = self.config.borrow().shutdown_grace;
+        tracing::info!(
+            signal,
+            grace_seconds = grace.as_secs_f64(),
+            "stopping, what is in flight is finished"
+        );
+        // Both sides at once; a second signal changes nothing, the grace time bounds it all.
+        self.replays.iter().for_each(Replay::stop);
+        let _ = stop.send(grace);
+        let drained = serving.await.context("the listener ended by a fault")?;
+        log_cut(drained);
+        for replay in self.replays {
+            replay.stopped(grace).await;
+        }
+        Ok(self.queue)
+    }
+
+    fn log_start(&self) {
+        let config = self.config.borrow();
+        let view = self.queue.view();
+        let backlogs = config.upstreams.iter().filter_map(|upstream| view.backlog(&upstream.name));
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            listen = %config.listen,
+            queue = %view.status().path,
+            upstreams = config.upstreams.len(),
+            backlog_samples = backlogs.map(|(_, backlog)| backlog.samples).max().unwrap_or(0),
+            "accepting pushes"
+        );
+    }
+}
+
+/// What each upstream's delivery is told.
+fn settings(config: &Config) -> impl Iterator<Item = Settings> {
+    let settings =
+        |upstream: &Upstream| Settings { upstream: upstream.clone(), replay: config.replay.clone() };
+    config.upstreams.iter().map(settings)
+}
+
+fn log_cut(Drained { cut }: Drained) {
+    if cut > 0 {
+        tracing::warn!(
+            connections = cut,
+            "the grace time is over, connections were cut; their pushes were not answered"
+        );
+    }
+}
+
+/// What a signal says.
+enum Told {
+    Reload,
+    End(&'static str),
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.terminate.recv() => Told::End("SIGTERM"),
+            _ = self.interrupt.recv() => Told::End("SIGINT"),
+            _ = self.hangup.recv() => Told::Reload,
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one clock that everything else is given")]
+fn wall_clock() -> SystemTime {
+    SystemTime::now()
+}
+
+/// In milliseconds since the epoch.
+fn wall_clock_ms() -> i64 {
+    let since = wall_clock().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

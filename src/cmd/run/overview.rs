@@ -1,0 +1,95 @@
+//! The agent's status, put together from what its parts know.
+
+use super::wall_clock_ms;
+use crate::config::{Config, Upstream, UpstreamKind};
+use crate::queue::View;
+use crate::replay::{Progress, Replay};
+use crate::status::{Status, UpstreamStatus};
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::UpstreamReasonLabel;
+use crate::telemetry::process::{self, Process};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::watch;
+
+/// Sees all parts, changes none.
+pub(super) struct Overview {
+    started: Instant,
+    queue: View,
+    replays: Vec<Arc<Progress>>,
+    config: watch::Receiver<Arc<Config>>,
+    metrics: Arc<Metrics>,
+}
+
+impl Overview {
+    pub(super) fn new(
+        queue: View,
+        replays: &[Replay],
+        config: watch::Receiver<Arc<Config>>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let replays = replays.iter().map(Replay::progress).collect();
+        Self { started: Instant::now(), queue, replays, config, metrics }
+    }
+
+    /// Why pushes are not accepted is for the server to say.
+    pub(super) fn status(&self) -> Status {
+        let config = self.config.borrow().clone();
+        let queue = self.queue.status();
+        Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            uptime_seconds: self.started.elapsed().as_secs_f64(),
+            unavailable: None,
+            samples_accepted: self.metrics.samples_accepted.get(),
+            pushes_accepted: self.metrics.all_pushes_accepted(),
+            pushes_refused: self.metrics.all_pushes_refused(),
+            resident_bytes: Process::read().map(|process| process.resident_bytes),
+            disk_free_bytes: process::disk_free_bytes(Path::new(&queue.path)),
+            queue,
+            upstreams: config.upstreams.iter().filter_map(|upstream| self.upstream(upstream)).collect(),
+        }
+    }
+
+    fn upstream(&self, upstream: &Upstream) -> Option<UpstreamStatus> {
+        let name = &upstream.name;
+        let progress = self.replays.iter().find(|progress| progress.name == *name)?.snapshot();
+        let (acked, backlog) = self.queue.backlog(name)?;
+        let now = Instant::now();
+        let age_ms = backlog.oldest_accepted_ms.map_or(0, |oldest| wall_clock_ms().saturating_sub(oldest));
+        Some(UpstreamStatus {
+            name: name.clone(),
+            url: public_url(&upstream.url),
+            kind: match upstream.kind {
+                UpstreamKind::Pmm => "pmm".into(),
+                UpstreamKind::Prometheus => "prometheus".into(),
+            },
+            state: progress.state,
+            acked,
+            backlog_records: backlog.records,
+            backlog_samples: backlog.samples,
+            backlog_bytes: backlog.bytes,
+            // A clock that was set back makes nothing younger than now.
+            backlog_seconds: age_ms.max(0) as f64 / 1000.0,
+            samples_sent: progress.samples_sent,
+            samples_dropped: self.dropped(name),
+            samples_rejected: progress.samples_rejected,
+            last_error: progress.last_error,
+            outage_seconds: progress.down_since.map(|since| (now - since).as_secs_f64()),
+            retry_in_seconds: progress.retry_at.map(|at| at.saturating_duration_since(now).as_secs_f64()),
+        })
+    }
+
+    fn dropped(&self, upstream: &str) -> u64 {
+        let of = |reason| {
+            let label = UpstreamReasonLabel { upstream: upstream.to_owned(), reason };
+            self.metrics.samples_dropped.get(&label).map_or(0, |counter| counter.get())
+        };
+        ["max_bytes", "damaged"].into_iter().map(of).sum()
+    }
+}
+
+/// A URL without its query and fragment, which may hold a token; userinfo is refused at the door.
+fn public_url(url: &str) -> String {
+    url.split(['?', '#']).next().unwrap_or_default().to_owned()
+}

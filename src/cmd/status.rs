@@ -1,0 +1,176 @@
+//! `pmm-buffer status`: the state of a running agent, for a person or (`--json`) for a program.
+//!
+//! Exit status: 0 while pushes are accepted and no upstream is down; 1 when the agent cannot be reached,
+//! does not accept pushes, or an upstream is down.
+
+use crate::cli;
+use crate::status::{Status, UpstreamStatus, human};
+use anyhow::{Context, bail, ensure};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::header::HOST;
+use hyper::{Request, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+const PATH: &str = "/api/v1/status";
+
+/// The agent answers from memory: what takes longer will not come.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Far beyond a status of a thousand upstreams; bounds what a wrong URL can make this hold.
+const MAX_ANSWER_BYTES: usize = 4 << 20;
+
+/// Fetches and prints the status.
+pub fn run(args: &cli::Status) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let fetched = runtime.block_on(async {
+        tokio::time::timeout(PATIENCE, fetch(&args.url)).await.unwrap_or_else(|_| {
+            Err(anyhow::anyhow!("no answer from {} within {} s", args.url, PATIENCE.as_secs()))
+        })
+    });
+    let (body, status) = match fetched {
+        Ok(fetched) => fetched,
+        Err(error) => {
+            eprintln!("error: {}", human::printable(&format!("{error:#}")));
+            eprintln!(
+                "is pmm-buffer running, and is this its address? see `systemctl status pmm-buffer`, its log, \
+                 and `listen` in its configuration; another address is given with --url"
+            );
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let text = if args.json { body } else { render(&status) };
+    // A reader that has seen enough (`| head`) is no failure.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(if status.is_healthy() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Where the status of the agent at `url` is.
+fn endpoint(url: &str) -> anyhow::Result<Uri> {
+    let uri: Uri = url.parse().with_context(|| format!("{url} is not a URL"))?;
+    ensure!(
+        uri.scheme_str() == Some("http") && uri.host().is_some(),
+        "{url} is not the URL of an agent: it begins with http://, as in http://127.0.0.1:9431"
+    );
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    ensure!(!authority.contains('@'), "the URL of an agent has no user and no password in it");
+    let path = uri.path().trim_end_matches('/');
+    let path = if path.ends_with(PATH) { path.to_owned() } else { format!("{path}{PATH}") };
+    format!("http://{authority}{path}").parse().with_context(|| format!("{url} is not a URL"))
+}
+
+/// The status as it came, and as it is understood.
+async fn fetch(url: &str) -> anyhow::Result<(String, Status)> {
+    let uri = endpoint(url)?;
+    let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    let stream = TcpStream::connect((host, uri.port_u16().unwrap_or(80)))
+        .await
+        .with_context(|| format!("cannot reach {url}"))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let request = Request::get(uri.path())
+        .header(HOST, uri.authority().map_or("", |authority| authority.as_str()))
+        .body(Empty::<Bytes>::new())?;
+    let answer = sender.send_request(request).await.with_context(|| format!("no answer from {url}"))?;
+    if answer.status() != StatusCode::OK {
+        bail!(
+            "{url} answers {}: it is not the listener of pmm-buffer, or one of another version",
+            answer.status()
+        );
+    }
+    let body = Limited::new(answer.into_body(), MAX_ANSWER_BYTES).collect().await;
+    let body = body.map_err(|error| anyhow::anyhow!("{url} broke off its answer: {error}"))?.to_bytes();
+    let body =
+        String::from_utf8(body.to_vec()).with_context(|| format!("{url} does not answer with text"))?;
+    let status = serde_json::from_str(&body)
+        .with_context(|| format!("{url} does not answer with a status of pmm-buffer"))?;
+    Ok((body, status))
+}
+
+/// The status as text, in aligned lines.
+fn render(status: &Status) -> String {
+    let mut out = String::with_capacity(1024);
+    let _ = writeln!(
+        out,
+        "pmm-buffer {}, up {}: {}",
+        status.version,
+        human::span(status.uptime_seconds),
+        match &status.unavailable {
+            None => "accepting pushes".to_owned(),
+            Some(why) => format!("NOT ACCEPTING pushes, {why}"),
+        }
+    );
+    line(
+        &mut out,
+        "accepted",
+        &format!(
+            "{} samples in {} pushes, {} refused",
+            human::count(status.samples_accepted),
+            human::count(status.pushes_accepted),
+            human::count(status.pushes_refused)
+        ),
+    );
+    queue(&mut out, status);
+    for upstream in &status.upstreams {
+        render_upstream(&mut out, upstream);
+    }
+    let problems = status.problems();
+    if !problems.is_empty() {
+        out.push_str("\nwhat to do\n");
+    }
+    for problem in problems {
+        let _ = writeln!(out, "  - {}:\n    {}", problem.what, problem.to_do);
+    }
+    // The lines are ours, what stands in them came from elsewhere.
+    out.lines().fold(String::with_capacity(out.len()), |safe, line| safe + &human::printable(line) + "\n")
+}
+
+fn queue(out: &mut String, status: &Status) {
+    let queue = &status.queue;
+    line(out, "queue", &queue.path);
+    let mut disk = format!(
+        "{} of {} ({} %)",
+        human::bytes(queue.disk_bytes),
+        human::bytes(queue.max_bytes),
+        queue.used_percent()
+    );
+    if let Some(free) = status.disk_free_bytes {
+        let _ = write!(disk, ", {} free on its file system", human::bytes(free));
+    }
+    line(out, "disk", &disk);
+    if let Some(memory) = status.resident_bytes {
+        line(out, "memory", &human::bytes(memory));
+    }
+}
+
+fn render_upstream(out: &mut String, upstream: &UpstreamStatus) {
+    let _ = writeln!(out, "\nupstream {}: {}", upstream.name, human::upstream_state(upstream));
+    line(out, "address", &format!("{} ({})", upstream.url, upstream.kind));
+    line(out, "backlog", &human::backlog(upstream));
+    line(
+        out,
+        "sent",
+        &format!(
+            "{} samples, {} rejected, {} dropped",
+            human::count(upstream.samples_sent),
+            human::count(upstream.samples_rejected),
+            human::count(upstream.samples_dropped)
+        ),
+    );
+    if let Some(error) = &upstream.last_error {
+        line(out, "last error", error);
+    }
+}
+
+fn line(out: &mut String, name: &str, value: &str) {
+    let _ = writeln!(out, "  {name:<11} {value}");
+}
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

@@ -1,0 +1,40 @@
+//! pmm-buffer: a durable buffer for pushed metrics.
+//!
+//! It takes remote-write and import pushes, makes each durable before it answers, and replays them in
+//! order to PMM Server. Data flows one way:
+//!
+//! ```text
+//! server → ingest → queue → replay
+//! ```
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`model`] | `Push`, the one internal form of a request |
+//! | [`wire`] | its remote-write 1.0 form, both ways |
+//! | [`config`] | the configuration as typed, and as validated |
+//! | [`ingest`] | a file a protocol: bytes → `Push`, or a refusal |
+//! | [`server`] | listener, routes, limits, admin pages |
+//! | [`queue`] | the durable log between the two halves |
+//! | [`replay`] | batches, verdicts, backoff; the client and its worker |
+//! | [`telemetry`] | logging and metrics |
+//! | [`status`] | what `/api/v1/status` and `pmm-buffer status` show |
+//! | [`fault`] | what happens at a bug |
+//! | [`harness`] | load, a verifying upstream: what `demo`, tests and benches drive the agent with |
+//! | [`memory`] | how the process takes memory |
+//! | [`cmd`] | the subcommands |
+
+pub mod cli;
+pub mod cmd;
+pub mod config;
+pub mod fault;
+pub mod harness;
+pub mod ingest;
+pub mod memory;
+pub mod model;
+pub mod proto;
+pub mod queue;
+pub mod replay;
+pub mod server;
+pub mod status;
+pub mod telemetry;
+pub mod wire;
