@@ -18,12 +18,14 @@
 //! | [`replay`] | batches, verdicts, backoff; the client and its worker |
 //! | [`telemetry`] | logging and metrics |
 //! | [`status`] | what `/api/v1/status` and `pmm-buffer status` show |
+//! | [`clock`] | the wall clock, passed in |
 //! | [`fault`] | what happens at a bug |
 //! | [`harness`] | load, a verifying upstream: what `demo`, tests and benches drive the agent with |
 //! | [`memory`] | how the process takes memory |
 //! | [`cmd`] | the subcommands |
 
 pub mod cli;
+pub mod clock;
 pub mod cmd;
 pub mod config;
 pub mod fault;

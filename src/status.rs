@@ -30,6 +30,9 @@ pub struct QueueStatus {
     pub path: String,
     pub disk_bytes: u64,
     pub max_bytes: u64,
+    /// Age of the oldest push that is answered and not synced: 0 with `queue.sync: always`.
+    #[serde(default)]
+    pub unsynced_seconds: f64,
     /// The chain of positions: `trimmed` is the first record kept, `next` the one to come.
     pub trimmed: u64,
     pub durable: u64,
@@ -188,6 +191,7 @@ pub(crate) fn sample() -> Status {
             path: "/var/lib/pmm-buffer/queue".into(),
             disk_bytes: 100 << 20,
             max_bytes: 1 << 30,
+            unsynced_seconds: 0.0,
             trimmed: 10,
             durable: 120,
             next: 121,

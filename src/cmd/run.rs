@@ -73,8 +73,11 @@ impl Agent {
         // Before anything is open: from here on a signal ends the agent in order.
         let signals = Signals::listen().context("cannot listen for signals")?;
         let metrics = Arc::new(Metrics::new());
-        let options =
-            queue::Options { path: config.data_dir.join("queue"), max_bytes: config.queue.max_bytes };
+        let options = queue::Options {
+            path: config.data_dir.join("queue"),
+            settings: config.queue.clone(),
+            clock: Arc::new(wall_clock_ms),
+        };
         let names: Vec<_> = config.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
         let mut queue = Queue::open(options, &names, metrics.clone())?;
         let listener = TcpListener::bind(config.listen).await.with_context(|| {

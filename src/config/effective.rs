@@ -1,7 +1,10 @@
 //! The configuration in force, as YAML that would be read as the same, but for its secrets.
 
 use super::units::{format_duration, format_size};
-use super::{Auth, Config, LogFormat, LogLevel, Secret, SecretSource, Upstream, UpstreamKind, word_of};
+use super::{
+    Auth, Config, LogFormat, LogLevel, Secret, SecretSource, SyncMode, Upstream, UpstreamKind, WhenFull,
+    word_of,
+};
 use std::fmt::{Display, Write as _};
 use std::net::SocketAddrV4;
 use std::path::Path;
@@ -19,7 +22,17 @@ pub fn effective(config: &Config) -> String {
         out.line("max_connections", server.max_connections);
         out.line("read_timeout", format_duration(server.read_timeout));
     });
-    out.section("queue", |out| out.line("max_bytes", format_size(queue.max_bytes)));
+    out.section("queue", |out| {
+        out.line("max_bytes", format_size(queue.max_bytes));
+        out.line("max_age", format_duration(queue.max_age.unwrap_or_default()));
+        if let Some(bytes) = queue.min_free_disk {
+            out.line("min_free_disk", format_size(bytes));
+        }
+        out.line("when_full", word_of(&WhenFull::WORDS, &queue.when_full));
+        out.line("sync", word_of(&SyncMode::WORDS, &queue.sync));
+        out.line("sync_interval", format_duration(queue.sync_interval));
+        out.line("rewind", format_duration(queue.rewind));
+    });
     out.section("replay", |out| {
         out.line("max_retry_after", format_duration(replay.max_retry_after));
         out.line("samples_per_second", replay.samples_per_second.unwrap_or(0));

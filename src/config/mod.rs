@@ -115,14 +115,77 @@ impl Default for Server {
 pub struct Queue {
     /// Disk space for what waits, in bytes. Default 1 GiB, 16 MiB to 16 TiB.
     ///
-    /// Beyond it the oldest is dropped, and counted.
+    /// What happens beyond it is said by `when_full`.
     pub max_bytes: u64,
+    /// How long samples may wait for delivery. Default for ever, else 1 min to 10 years.
+    ///
+    /// What is older is dropped, and counted, a segment at a time: up to an eighth of this later.
+    pub max_age: Option<Duration>,
+    /// Free space, in bytes, that the file system keeps for others. Default [`Queue::min_free_disk_of`], 0 to
+    /// 16 TiB.
+    ///
+    /// Below it pushes get 503 until there is space again; deliveries go on.
+    pub min_free_disk: Option<u64>,
+    /// What a queue at `max_bytes` does. Default drop the oldest.
+    pub when_full: WhenFull,
+    /// When what is answered is safe. Default always.
+    pub sync: SyncMode,
+    /// How long `sync: interval` leaves what was answered to the operating system. Default 1 s, 10 ms to 1 min.
+    pub sync_interval: Duration,
+    /// How far back delivery begins again after an upstream was away: a server that crashed has lost what it
+    /// answered last. Default 10 s, 0 (off) to 10 min.
+    pub rewind: Duration,
+}
+
+impl Queue {
+    /// The free space to keep on a file system of `size` bytes: what was configured, else a twentieth of it, 1 GiB
+    /// at most.
+    pub fn min_free_disk_of(&self, size: u64) -> u64 {
+        self.min_free_disk.unwrap_or_else(|| (size / 20).min(1 << 30))
+    }
 }
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { max_bytes: 1 << 30 }
+        Self {
+            max_bytes: 1 << 30,
+            max_age: None,
+            min_free_disk: None,
+            when_full: WhenFull::DropOldest,
+            sync: SyncMode::Always,
+            sync_interval: Duration::from_secs(1),
+            rewind: Duration::from_secs(10),
+        }
     }
+}
+
+/// What a queue at its limit does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenFull {
+    /// The oldest samples go, counted.
+    DropOldest,
+    /// Pushes get 503, and the pusher has to keep them.
+    RejectNew,
+}
+
+impl WhenFull {
+    pub(crate) const WORDS: [(&'static str, Self); 2] =
+        [("drop_oldest", Self::DropOldest), ("reject_new", Self::RejectNew)];
+}
+
+/// When a push is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncMode {
+    /// Once it is synced to disk: a power cut loses nothing that was answered.
+    Always,
+    /// Once it is written. A kill loses nothing; a power cut or a crash of the kernel loses what was answered in
+    /// the last `sync_interval`.
+    Interval,
+}
+
+impl SyncMode {
+    pub(crate) const WORDS: [(&'static str, Self); 2] =
+        [("always", Self::Always), ("interval", Self::Interval)];
 }
 
 /// How the backlog is sent.

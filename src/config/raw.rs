@@ -58,7 +58,7 @@ section! {
 
 section! {
     /// `queue`
-    Queue { max_bytes }
+    Queue { max_bytes, max_age, min_free_disk, when_full, sync, sync_interval, rewind }
 }
 
 section! {

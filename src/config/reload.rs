@@ -42,6 +42,12 @@ pub fn difference(old: &Config, new: &Config) -> Reload {
     compare("server.max_connections", server.max_connections != new.server.max_connections, true);
     compare("server.read_timeout", server.read_timeout != new.server.read_timeout, true);
     compare("queue.max_bytes", queue.max_bytes != new.queue.max_bytes, false);
+    compare("queue.max_age", queue.max_age != new.queue.max_age, false);
+    compare("queue.min_free_disk", queue.min_free_disk != new.queue.min_free_disk, false);
+    compare("queue.when_full", queue.when_full != new.queue.when_full, false);
+    compare("queue.sync", queue.sync != new.queue.sync, false);
+    compare("queue.sync_interval", queue.sync_interval != new.queue.sync_interval, false);
+    compare("queue.rewind", queue.rewind != new.queue.rewind, false);
     compare("replay.max_retry_after", replay.max_retry_after != new.replay.max_retry_after, true);
     compare("replay.samples_per_second", replay.samples_per_second != new.replay.samples_per_second, true);
     compare("replay.bytes_per_second", replay.bytes_per_second != new.replay.bytes_per_second, true);
@@ -102,7 +108,7 @@ fn changed_keys(old: &Upstream, new: &Upstream) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Auth, LogFormat, LogLevel, Secret, SecretSource};
+    use crate::config::{Auth, LogFormat, LogLevel, Queue, Secret, SecretSource, SyncMode, WhenFull};
     use std::time::Duration;
 
     fn config(names: &[&str]) -> Config {
@@ -154,10 +160,22 @@ mod tests {
         let mut new = config(&["a"]);
         new.listen.set_port(1);
         new.data_dir = "/elsewhere".into();
-        new.queue.max_bytes += 1;
+        new.queue = Queue {
+            max_bytes: 1 << 40,
+            max_age: Some(Duration::from_secs(60)),
+            min_free_disk: Some(0),
+            when_full: WhenFull::RejectNew,
+            sync: SyncMode::Interval,
+            sync_interval: Duration::from_secs(2),
+            rewind: Duration::ZERO,
+        };
         new.log.format = LogFormat::Json;
         let reload = difference(&config(&["a"]), &new);
-        assert_eq!(reload.needs_restart, ["listen", "data_dir", "queue.max_bytes", "log.format"]);
+        let queue = ["max_bytes", "max_age", "min_free_disk", "when_full", "sync", "sync_interval", "rewind"];
+        let queue = queue.iter().map(|key| format!("queue.{key}"));
+        let keys = ["listen", "data_dir"].map(str::to_owned).into_iter();
+        let keys: Vec<_> = keys.chain(queue).chain(["log.format".to_owned()]).collect();
+        assert_eq!(reload.needs_restart, keys);
         assert_eq!(reload.apply, [""; 0]);
     }
 

@@ -2,10 +2,12 @@
 
 use super::problem::{Place, Spot};
 use super::raw::{self, Section};
-use super::units::{GIB, KIB, MIB, TIB, format_size};
+use super::units::{GIB, KIB, MIB, TIB, format_duration, format_size, parse_duration};
 use super::value::Reader;
 use super::yaml::{Node, Value};
-use super::{Config, Log, LogFormat, LogLevel, Queue, Replay, Server, Upstream, remote_write};
+use super::{
+    Config, Log, LogFormat, LogLevel, Queue, Replay, Server, SyncMode, Upstream, WhenFull, remote_write,
+};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -15,6 +17,11 @@ const MAX_IN_FLIGHT_BYTES: RangeInclusive<u64> = 256 * KIB..=16 * GIB;
 const MAX_CONNECTIONS: RangeInclusive<usize> = 1..=65_536;
 const READ_TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
 const QUEUE_MAX_BYTES: RangeInclusive<u64> = 16 * MIB..=16 * TIB;
+/// 0 is for ever.
+const MAX_AGE: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(10 * 365 * 86_400);
+const MIN_FREE_DISK: RangeInclusive<u64> = 0..=16 * TIB;
+const SYNC_INTERVAL: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60);
+const REWIND: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(600);
 const MAX_RETRY_AFTER: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
 /// 0 is no limit.
 const SAMPLES_PER_SECOND: RangeInclusive<usize> = 0..=100_000_000;
@@ -111,8 +118,34 @@ pub(super) fn bytes(
 }
 
 fn queue(raw: &raw::Queue, reader: &mut Reader) -> Queue {
-    let max_bytes = reader.size(raw.max_bytes.as_ref(), QUEUE_MAX_BYTES);
-    Queue { max_bytes: max_bytes.unwrap_or(Queue::default().max_bytes) }
+    let default = Queue::default();
+    let queue = Queue {
+        max_bytes: reader.size(raw.max_bytes.as_ref(), QUEUE_MAX_BYTES).unwrap_or(default.max_bytes),
+        max_age: max_age(raw.max_age.as_ref(), reader),
+        min_free_disk: reader.size(raw.min_free_disk.as_ref(), MIN_FREE_DISK),
+        when_full: reader.word(raw.when_full.as_ref(), &WhenFull::WORDS).unwrap_or(default.when_full),
+        sync: reader.word(raw.sync.as_ref(), &SyncMode::WORDS).unwrap_or(default.sync),
+        sync_interval: reader
+            .duration(raw.sync_interval.as_ref(), SYNC_INTERVAL)
+            .unwrap_or(default.sync_interval),
+        rewind: reader.duration(raw.rewind.as_ref(), REWIND).unwrap_or(default.rewind),
+    };
+    if let Some(node) = &raw.sync
+        && queue.sync == SyncMode::Interval
+    {
+        let window = format_duration(queue.sync_interval);
+        reader.problems.warn(
+            &node.spot,
+            format!("a power cut loses what was answered in the last {window}; `always` loses nothing"),
+        );
+    }
+    queue
+}
+
+/// 0 is for ever, and so is none at all.
+fn max_age(node: Option<&Node>, reader: &mut Reader) -> Option<Duration> {
+    let (_, text) = reader.text(node)?;
+    if parse_duration(text) == Some(Duration::ZERO) { None } else { reader.duration(node, MAX_AGE) }
 }
 
 fn replay(raw: &raw::Replay, reader: &mut Reader) -> Replay {

@@ -15,21 +15,27 @@
 //! | `merge` | many records as one push (pure) |
 //! | `segment` | entries of the segment table (pure) |
 //! | `retention` | which segments go, and why (pure) |
+//! | `recent` | what was settled lately, for a rewind (pure) |
 //! | `keys` | keys of the store (pure) |
 //! | `store` | RocksDB, and nothing else knows of it |
 //! | `shared` | what committer, readers and status share |
-//! | `writer` | the committer and the handle that feeds it |
+//! | `appender` | the handle that feeds the committer |
+//! | `committer` | one thread that owns every write |
+//! | `upkeep` | what it does between groups: room, retention, settled positions |
 //! | `reader` | reads, acks, rewinds |
 //! | `run` | one contiguous run of records, read around what is damaged |
 //!
 //! The format on disk is in docs/format.md.
 
+mod appender;
 pub mod columns;
+mod committer;
 mod interval;
 mod keys;
 mod merge;
 mod position;
 mod reader;
+mod recent;
 mod record;
 mod retention;
 mod run;
@@ -38,15 +44,19 @@ mod shared;
 mod store;
 #[cfg(test)]
 mod tests;
-mod writer;
+mod upkeep;
 
+pub use appender::{AppendError, Appender};
 pub use position::Position;
 pub use reader::{Batch, ReadError, ReadLimit, Reader};
-pub use writer::{AppendError, Appender};
 
+use crate::clock::Clock;
+use crate::config;
 use crate::fault::AbortOnPanic;
 use crate::status::QueueStatus;
 use crate::telemetry::Metrics;
+use appender::Command;
+use committer::Committer;
 use interval::IntervalDecoder;
 use position::{Cursor, Mark};
 use record::SegmentEncoder;
@@ -59,15 +69,16 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use store::{Batch as WriteBatch, Found, Store, StoreError};
 use tokio::sync::mpsc;
-use writer::{Command, Committer};
 
-/// How a queue is opened; the validated form of `data_dir` and `queue:` of the config.
-#[derive(Debug, Clone)]
+/// How a queue is opened.
+#[derive(Clone)]
 pub struct Options {
     /// Folder of the store; made if it is missing, with mode 0700.
     pub path: PathBuf,
-    /// What the folder may take on disk, in bytes. Beyond it the oldest segment is dropped.
-    pub max_bytes: u64,
+    /// `queue:` of the configuration.
+    pub settings: config::Queue,
+    /// What ages are measured with.
+    pub clock: Clock,
 }
 
 /// A queue that cannot be opened. Nothing was deleted or made anew.
@@ -124,25 +135,29 @@ impl Queue {
     /// (names of `remote_write` entries). A name not seen before starts at the oldest record kept; the
     /// position of a name that is no longer among them is forgotten.
     pub fn open(options: Options, upstreams: &[String], metrics: Arc<Metrics>) -> Result<Self, OpenError> {
-        let limits = Limits::of(options.max_bytes);
+        let limits = Limits::of(&options.settings);
         let (store, found) = Store::open(&options.path, &limits)?;
         check_contiguous(&options.path, &found.segments)?;
         let damaged =
             |error: StoreError| OpenError::Damaged { path: options.path.clone(), what: error.to_string() };
         forget_others(&store, &found, upstreams).map_err(damaged)?;
         let cursors = upstreams.iter().map(|name| cursor(&store, &found, name)).collect();
-        let shared = Arc::new(Shared::new(upstreams.to_vec(), found.segments, cursors));
+        let rewind = options.settings.rewind;
+        let shared = Arc::new(Shared::new(upstreams.to_vec(), found.segments, cursors, rewind));
         store.release_before(shared.chain().trimmed().position).map_err(damaged)?;
         let store = Arc::new(store);
         let committer = Committer {
             store: store.clone(),
             shared: shared.clone(),
             metrics: metrics.clone(),
+            clock: options.clock,
+            settings: options.settings.clone(),
             limits,
             encoder: SegmentEncoder::new(),
             persisted: shared.acked(),
+            is_out_of_space: false,
         };
-        let (commands, receiver) = mpsc::channel(writer::CHANNEL);
+        let (commands, receiver) = mpsc::channel(appender::CHANNEL);
         let committer = std::thread::Builder::new()
             .name("committer".into())
             .spawn(move || {
@@ -152,7 +167,7 @@ impl Queue {
             })
             .map_err(OpenError::Thread)?;
         let taken = vec![false; upstreams.len()];
-        Ok(Self { store, shared, metrics, commands, committer, max_bytes: options.max_bytes, taken })
+        Ok(Self { store, shared, metrics, commands, committer, max_bytes: options.settings.max_bytes, taken })
     }
 
     pub fn appender(&self) -> Appender {
@@ -211,6 +226,7 @@ impl View {
             path: self.store.path().display().to_string(),
             disk_bytes: self.store.disk_bytes(),
             max_bytes: self.max_bytes,
+            unsynced_seconds: self.shared.unsynced_since().map_or(0.0, |since| since.elapsed().as_secs_f64()),
             trimmed: chain.trimmed().position,
             durable: chain.durable().position,
             next: chain.next().position,

@@ -1,6 +1,8 @@
 //! Positions, running totals, and the one chain they stand in.
 
 use super::Backlog;
+use super::recent::Recent;
+use std::time::{Duration, Instant};
 
 /// The number of a record, from 0, never reused.
 pub type Position = u64;
@@ -66,15 +68,19 @@ pub struct Chain {
     next: Mark,
     /// One for each upstream, in the order given to [`Chain::new`].
     cursors: Vec<Cursor>,
+    /// What each of them settled lately, in the same order.
+    recent: Vec<Recent>,
 }
 
 impl Chain {
-    /// A chain as found on disk. A cursor outside the kept range is moved into it.
-    pub fn new(trimmed: Mark, durable: Mark, cursors: Vec<Cursor>) -> Self {
-        let mut chain = Self { trimmed, durable, next: durable, cursors };
-        for cursor in &mut chain.cursors {
+    /// A chain as found on disk. A cursor outside the kept range is moved into it. `window` is how far back a
+    /// rewind goes.
+    pub fn new(trimmed: Mark, durable: Mark, mut cursors: Vec<Cursor>, window: Duration) -> Self {
+        for cursor in &mut cursors {
             *cursor = Cursor::at(clamp(cursor.acked, trimmed, durable), cursor.oldest_accepted_ms);
         }
+        let recent = cursors.iter().map(|cursor| Recent::new(window, cursor.acked)).collect();
+        let chain = Self { trimmed, durable, next: durable, cursors, recent };
         chain.check();
         chain
     }
@@ -99,13 +105,10 @@ impl Chain {
         &self.cursors
     }
 
-    /// The first record that some upstream has not settled.
-    pub fn acked_by_all(&self) -> Mark {
-        self.cursors
-            .iter()
-            .map(|cursor| cursor.acked)
-            .min_by_key(|mark| mark.position)
-            .unwrap_or(self.durable)
+    /// The first record that some upstream still needs: it has not settled it, or may want it again.
+    pub fn needed(&mut self, now: Instant) -> Mark {
+        let bases = self.recent.iter_mut().map(|recent| recent.base(now));
+        bases.min_by_key(|mark| mark.position).unwrap_or(self.durable)
     }
 
     /// A commit group is being written that ends at `end`.
@@ -146,15 +149,32 @@ impl Chain {
 
     /// An upstream settled everything before `end`; the last of it was accepted at `accepted_ms`. Where
     /// retention was faster, nothing changes.
-    pub fn ack(&mut self, upstream: usize, end: Mark, accepted_ms: i64) {
+    pub fn ack(&mut self, upstream: usize, end: Mark, accepted_ms: i64, now: Instant) {
         let durable = self.durable.position;
         let cursor = &mut self.cursors[upstream];
         if end.position > cursor.acked.position {
             cursor.acked = end;
             cursor.read = cursor.read.max(end);
             cursor.oldest_accepted_ms = (end.position < durable).then_some(accepted_ms);
+            self.recent[upstream].settled(now, end);
         }
         self.check();
+    }
+
+    /// An upstream is away: what it settled within the window counts as not settled, and will be read again. Returns
+    /// where that begins; the caller knows when its record was accepted, see [`Chain::accepted`].
+    pub fn take_back(&mut self, upstream: usize, now: Instant) -> Mark {
+        let cursor = &mut self.cursors[upstream];
+        let from = self.recent[upstream].rewind(now, cursor.acked);
+        (cursor.acked, cursor.read) = (from, from);
+        self.check();
+        from
+    }
+
+    /// The first record not settled by an upstream was accepted at `accepted_ms`, or later.
+    pub fn accepted(&mut self, upstream: usize, accepted_ms: i64) {
+        let cursor = &mut self.cursors[upstream];
+        cursor.oldest_accepted_ms = (cursor.acked.position < self.durable.position).then_some(accepted_ms);
     }
 
     /// What was read and not settled will be read again.
@@ -177,6 +197,7 @@ impl Chain {
                 cursor.oldest_accepted_ms = accepted_ms;
             }
         }
+        self.recent.iter_mut().for_each(|recent| recent.trim(first));
         self.check();
         lost
     }
@@ -194,7 +215,7 @@ impl Chain {
 
     /// Asserts the chain. A violation is a bug that would lose or repeat data: it must not go on.
     fn check(&self) {
-        let Self { trimmed, durable, next, cursors } = self;
+        let Self { trimmed, durable, next, cursors, recent: _ } = self;
         assert!(durable.position <= next.position, "BUG: durable beyond next: {self:?}");
         assert!(trimmed.position <= durable.position, "BUG: trimmed beyond durable: {self:?}");
         for cursor in cursors {
@@ -214,6 +235,10 @@ mod tests {
         Mark { position, samples: position * 10, bytes: position * 100 }
     }
 
+    fn chain(trimmed: Mark, durable: Mark, cursors: Vec<Cursor>) -> Chain {
+        Chain::new(trimmed, durable, cursors, Duration::from_secs(10))
+    }
+
     #[derive(Debug, Clone)]
     enum Step {
         Commit(u64),
@@ -221,6 +246,7 @@ mod tests {
         Read(usize, u64),
         Ack(usize, u64),
         Rewind(usize),
+        TakeBack(usize),
         Trim(u64),
     }
 
@@ -231,6 +257,7 @@ mod tests {
             (0..2usize, 0..6u64).prop_map(|(upstream, by)| Step::Read(upstream, by)),
             (0..2usize, 0..6u64).prop_map(|(upstream, by)| Step::Ack(upstream, by)),
             (0..2usize).prop_map(Step::Rewind),
+            (0..2usize).prop_map(Step::TakeBack),
             (0..40u64).prop_map(Step::Trim),
         ]
     }
@@ -239,9 +266,11 @@ mod tests {
         /// Every step that the queue can take keeps the chain (each method asserts it), and what a trim says
         /// it lost is what was not settled.
         #[test]
-        fn any_history_keeps_the_chain(steps in prop::collection::vec(step(), 0..60)) {
-            let mut chain = Chain::new(mark(0), mark(0), vec![Cursor::at(mark(0), None); 2]);
-            for step in steps {
+        fn any_history_keeps_the_chain(steps in prop::collection::vec((step(), 0..4_000u64), 0..60)) {
+            let mut chain = chain(mark(0), mark(0), vec![Cursor::at(mark(0), None); 2]);
+            let mut now = Instant::now();
+            for (step, ms) in steps {
+                now += Duration::from_millis(ms);
                 let durable = chain.durable().position;
                 match step {
                     Step::Commit(records) => {
@@ -258,9 +287,15 @@ mod tests {
                     }
                     Step::Ack(upstream, by) => {
                         let end = (chain.cursor(upstream).acked.position + by).min(durable);
-                        chain.ack(upstream, mark(end), 3);
+                        chain.ack(upstream, mark(end), 3, now);
                     }
                     Step::Rewind(upstream) => chain.rewind(upstream),
+                    Step::TakeBack(upstream) => {
+                        let needed = chain.needed(now);
+                        let from = chain.take_back(upstream, now);
+                        chain.accepted(upstream, 5);
+                        prop_assert!(from.position >= needed.position, "what may be read again is kept");
+                    }
                     Step::Trim(first) => {
                         let first = first.min(durable);
                         let expected: Vec<_> = (0..2)
@@ -281,15 +316,15 @@ mod tests {
     #[test]
     fn a_cursor_from_outside_the_kept_range_is_moved_into_it() {
         let cursors = [2, 7, 12].map(|at| Cursor::at(mark(at), None)).to_vec();
-        let chain = Chain::new(mark(5), mark(10), cursors);
+        let mut chain = chain(mark(5), mark(10), cursors);
         let acked: Vec<_> = chain.cursors().iter().map(|cursor| cursor.acked.position).collect();
         assert_eq!(acked, [5, 7, 10]);
-        assert_eq!(chain.acked_by_all(), mark(5));
+        assert_eq!(chain.needed(Instant::now()), mark(5));
     }
 
     #[test]
     #[should_panic(expected = "BUG: read beyond durable")]
     fn reading_what_is_not_durable_is_a_bug() {
-        Chain::new(mark(0), mark(0), vec![Cursor::at(mark(0), None)]).read(0, mark(1), 0);
+        chain(mark(0), mark(0), vec![Cursor::at(mark(0), None)]).read(0, mark(1), 0);
     }
 }

@@ -2,18 +2,19 @@
 //!
 //! A read is a contiguous run of records. What cannot be read in it is skipped, counted and reported.
 
+use super::appender::Command;
 use super::interval::IntervalDecoder;
 use super::position::Mark;
 use super::run::{Run, Source};
 use super::shared::{Readable, Shared};
 use super::store::{Store, StoreError};
-use super::writer::Command;
 use super::{Backlog, Position};
 use crate::model::Push;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::UpstreamReasonLabel;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::{mpsc, watch};
 
 /// Bounds of one read; at least one record is returned, however large.
@@ -109,7 +110,7 @@ impl Reader {
         match self.pending.back_mut() {
             Some((last, _)) => *last = end,
             None => {
-                self.shared.ack(self.upstream, end, 0);
+                self.shared.ack(self.upstream, end, 0, Instant::now());
                 self.tell_committer();
             }
         }
@@ -136,7 +137,7 @@ impl Reader {
     }
 
     /// Settles everything below `end`. Survives a kill, not necessarily a power cut: then it repeats.
-    pub fn ack(&mut self, end: Position) {
+    pub fn ack(&mut self, end: Position, now: Instant) {
         let mut settled = None;
         while let Some((mark, _)) = self.pending.front()
             && mark.position <= end
@@ -144,7 +145,7 @@ impl Reader {
             settled = self.pending.pop_front();
         }
         if let Some((mark, accepted_ms)) = settled {
-            self.shared.ack(self.upstream, mark, accepted_ms);
+            self.shared.ack(self.upstream, mark, accepted_ms, now);
             self.tell_committer();
         }
     }
@@ -158,6 +159,15 @@ impl Reader {
     pub fn rewind_to_acked(&mut self) {
         self.pending.clear();
         self.shared.rewind(self.upstream);
+    }
+
+    /// The upstream was away, and may have lost what it answered last: what was settled within `queue.rewind` is not
+    /// settled any more and will be read again, with all that was read since. Returns its samples.
+    pub fn take_back(&mut self, now: Instant) -> u64 {
+        self.pending.clear();
+        let samples = self.shared.take_back(self.upstream, now);
+        self.shared.rewind(self.upstream);
+        samples
     }
 
     /// The settled position, and the end of what is durable.

@@ -6,6 +6,7 @@ use super::segment::Segment;
 use super::{Backlog, Position};
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// Held for the length of a few assignments, never across I/O.
@@ -21,18 +22,32 @@ struct State {
     chain: Chain,
     /// Contiguous, never empty; the last one is being written to.
     segments: VecDeque<Segment>,
+    /// Why nothing is stored any more.
     failure: Option<String>,
+    /// Why nothing is stored for now.
+    refusal: Option<String>,
+    /// Since when something is written and not synced.
+    unsynced_since: Option<Instant>,
 }
 
 /// What a release takes out of the log.
 pub(super) struct Released {
     pub(super) segments: Vec<Segment>,
-    /// Those of `segments` that some upstream had not settled.
-    pub(super) dropped: Vec<Segment>,
+    /// What of it was taken though it was not settled.
+    pub(super) dropped: Vec<Dropped>,
     /// The first record kept.
     pub(super) keep_from: Mark,
+}
+
+/// Segments that a policy took out of the log.
+pub(super) struct Dropped {
+    /// Value of the label `reason` of `pmm_buffer_samples_dropped_total`.
+    pub(super) reason: &'static str,
     /// Samples that each upstream had not settled.
     pub(super) lost: Vec<u64>,
+    /// When they were accepted, in milliseconds since the epoch.
+    pub(super) from_ms: i64,
+    pub(super) to_ms: i64,
 }
 
 /// Where a reader may read.
@@ -43,7 +58,12 @@ pub(super) struct Readable {
 
 impl Shared {
     /// `segments` as found on disk, contiguous; `cursors` in the order of `upstreams`.
-    pub(super) fn new(upstreams: Vec<String>, segments: Vec<Segment>, cursors: Vec<Cursor>) -> Self {
+    pub(super) fn new(
+        upstreams: Vec<String>,
+        segments: Vec<Segment>,
+        cursors: Vec<Cursor>,
+        rewind: Duration,
+    ) -> Self {
         assert_eq!(upstreams.len(), cursors.len(), "BUG: a cursor for each upstream");
         let mut segments = VecDeque::from(segments);
         let trimmed = segments.front().map_or(Mark::default(), |segment| segment.start);
@@ -52,12 +72,9 @@ impl Shared {
         if segments.back().is_none_or(|last| !last.is_empty()) {
             segments.push_back(Segment::begin(durable));
         }
-        let chain = Chain::new(trimmed, durable, cursors);
-        Self {
-            upstreams,
-            state: Mutex::new(State { chain, segments, failure: None }),
-            durable: watch::Sender::new(durable.position),
-        }
+        let chain = Chain::new(trimmed, durable, cursors, rewind);
+        let state = State { chain, segments, failure: None, refusal: None, unsynced_since: None };
+        Self { upstreams, state: Mutex::new(state), durable: watch::Sender::new(durable.position) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -72,6 +89,36 @@ impl Shared {
     /// Why nothing is stored any more, if that is so.
     pub(super) fn failure(&self) -> Option<String> {
         self.state().failure.clone()
+    }
+
+    /// Why a push would not be stored now, if that is so.
+    pub(super) fn unavailable(&self) -> Option<String> {
+        let state = self.state();
+        state.failure.as_ref().or(state.refusal.as_ref()).cloned()
+    }
+
+    /// Sets or clears why nothing is stored for now. Returns true where that changed.
+    pub(super) fn set_refusal(&self, refusal: Option<&str>) -> bool {
+        let mut state = self.state();
+        let is_change = state.refusal.is_some() != refusal.is_some();
+        state.refusal = refusal.map(str::to_owned);
+        is_change
+    }
+
+    pub(super) fn set_unsynced_since(&self, since: Option<Instant>) {
+        self.state().unsynced_since = since;
+    }
+
+    /// Since when something is written and not synced; none where all is.
+    pub(super) fn unsynced_since(&self) -> Option<Instant> {
+        self.state().unsynced_since
+    }
+
+    /// Encoded bytes of the records kept.
+    pub(super) fn live_bytes(&self) -> u64 {
+        let state = self.state();
+        let first = state.segments.front().map_or(0, |segment| segment.start.bytes);
+        state.chain.durable().bytes - first
     }
 
     /// Keeps the first failure. Returns false where there was one.
@@ -121,22 +168,34 @@ impl Shared {
         self.durable.send_replace(durable);
     }
 
-    /// Takes out of the log what the limits and the settled positions say; none where there is nothing.
-    pub(super) fn release(&self, limits: &Limits) -> Option<Released> {
+    /// Takes out of the log what the limits say and what nobody needs; none where there is nothing.
+    pub(super) fn release(&self, limits: &Limits, now: Instant, now_ms: i64) -> Option<Released> {
         let mut state = self.state();
         let State { chain, segments, .. } = &mut *state;
-        let decision = retention::decide(segments, chain, limits);
+        let needed = chain.needed(now).position;
+        let decision = retention::decide(segments, needed, limits, now_ms);
         let keep_from = decision.keep_from;
         let count = segments.iter().take_while(|segment| segment.start.position < keep_from.position).count();
         if count == 0 {
             return None;
         }
         let released: Vec<_> = segments.drain(..count).collect();
-        let is_dropped = |segment: &&Segment| segment.end.position <= decision.drop_before.position;
-        let dropped = released.iter().filter(is_dropped).copied().collect();
         let first = segments.front().filter(|segment| !segment.is_empty());
-        let lost = chain.trim(keep_from, first.map(|segment| segment.first_accepted_ms));
-        Some(Released { segments: released, dropped, keep_from, lost })
+        let first_ms = first.map(|segment| segment.first_accepted_ms);
+        let mut dropped = Vec::new();
+        for (reason, before) in [("max_age", decision.too_old_before), ("max_bytes", decision.full_before)] {
+            let gone = released.iter().filter(|segment| {
+                segment.end.position <= before.position && segment.start.position >= chain.trimmed().position
+            });
+            let from_ms = gone.clone().map(|segment| segment.first_accepted_ms).min();
+            let to_ms = gone.map(|segment| segment.last_accepted_ms).max();
+            if let (Some(from_ms), Some(to_ms)) = (from_ms, to_ms) {
+                dropped.push(Dropped { reason, lost: chain.trim(before, first_ms), from_ms, to_ms });
+            }
+        }
+        let lost: u64 = chain.trim(keep_from, first_ms).iter().sum();
+        assert_eq!(lost, 0, "BUG: what is not settled goes by a policy only");
+        Some(Released { segments: released, dropped, keep_from })
     }
 
     /// A receiver that hears of every commit.
@@ -160,8 +219,24 @@ impl Shared {
         true
     }
 
-    pub(super) fn ack(&self, upstream: usize, end: Mark, accepted_ms: i64) {
-        self.state().chain.ack(upstream, end, accepted_ms);
+    pub(super) fn ack(&self, upstream: usize, end: Mark, accepted_ms: i64, now: Instant) {
+        self.state().chain.ack(upstream, end, accepted_ms, now);
+    }
+
+    /// Makes what an upstream settled lately unsettled again. Returns how many samples that are.
+    pub(super) fn take_back(&self, upstream: usize, now: Instant) -> u64 {
+        let mut state = self.state();
+        let State { chain, segments, .. } = &mut *state;
+        let before = chain.cursor(upstream).acked;
+        let from = chain.take_back(upstream, now);
+        if from == before {
+            return 0;
+        }
+        let segment = segments.iter().find(|segment| segment.end.position > from.position);
+        if let Some(segment) = segment {
+            chain.accepted(upstream, segment.first_accepted_ms);
+        }
+        before.samples - from.samples
     }
 
     pub(super) fn rewind(&self, upstream: usize) {

@@ -30,11 +30,18 @@ pub struct StoreError {
     text: String,
     /// What was read is not what was written. Reading it again would not help.
     pub is_corruption: bool,
+    /// The file system, or a quota on it, is full.
+    pub is_out_of_space: bool,
 }
 
 impl From<rocksdb::Error> for StoreError {
     fn from(error: rocksdb::Error) -> Self {
-        Self { is_corruption: error.kind() == rocksdb::ErrorKind::Corruption, text: error.into_string() }
+        let is_corruption = error.kind() == rocksdb::ErrorKind::Corruption;
+        let text = error.into_string();
+        // RocksDB's C interface has no code for it: the words are those of strerror(3) for ENOSPC and EDQUOT.
+        let is_out_of_space =
+            ["No space left on device", "Disk quota exceeded"].iter().any(|w| text.contains(w));
+        Self { text, is_corruption, is_out_of_space }
     }
 }
 

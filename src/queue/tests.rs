@@ -8,6 +8,7 @@ mod model;
 use super::*;
 use crate::model::{Push, PushBuilder, Sample, SeriesView, Span};
 use crate::wire;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -45,18 +46,26 @@ const ALL: ReadLimit = ReadLimit { records: u64::MAX, bytes: usize::MAX, samples
 struct Fixture {
     folder: TempDir,
     upstreams: Vec<String>,
-    max_bytes: u64,
+    settings: config::Queue,
+    /// Wall clock, in milliseconds.
+    now_ms: Arc<AtomicI64>,
     metrics: Arc<Metrics>,
     queue: Option<Queue>,
     readers: Vec<Reader>,
 }
 
 impl Fixture {
+    /// A queue that holds nothing for a rewind.
     fn new(upstreams: &[&str], max_bytes: u64) -> Self {
+        Self::with(upstreams, config::Queue { max_bytes, rewind: Duration::ZERO, ..config::Queue::default() })
+    }
+
+    fn with(upstreams: &[&str], settings: config::Queue) -> Self {
         let upstreams = upstreams.iter().map(|&name| name.to_owned()).collect();
         let folder = tempfile::tempdir().unwrap();
         let metrics = Arc::new(Metrics::new());
-        let mut fixture = Self { folder, upstreams, max_bytes, metrics, queue: None, readers: Vec::new() };
+        let (now_ms, readers) = (Arc::default(), Vec::new());
+        let mut fixture = Self { folder, upstreams, settings, now_ms, metrics, queue: None, readers };
         fixture.open();
         fixture
     }
@@ -66,7 +75,9 @@ impl Fixture {
     }
 
     fn try_open(&self) -> Result<Queue, OpenError> {
-        let options = Options { path: self.path(), max_bytes: self.max_bytes };
+        let now_ms = self.now_ms.clone();
+        let clock: Clock = Arc::new(move || now_ms.load(Ordering::Relaxed));
+        let options = Options { path: self.path(), settings: self.settings.clone(), clock };
         Queue::open(options, &self.upstreams, self.metrics.clone())
     }
 
@@ -171,7 +182,7 @@ fn acks_survive_a_restart_and_what_was_only_read_comes_again() {
         fixture.append(push(id, 1), id as i64);
     }
     fixture.readers[0].read(ALL).unwrap();
-    fixture.readers[0].ack(4);
+    fixture.readers[0].ack(4, Instant::now());
     fixture.reopen();
     assert_eq!(fixture.backlog(0).records, 2);
     assert_eq!(fixture.backlog(0).oldest_accepted_ms, Some(4));
@@ -185,13 +196,13 @@ fn positions_go_on_after_everything_was_released_and_reopened() {
     fixture.append(push(0, 1), 0);
     fixture.reopen();
     fixture.readers[0].read(ALL).unwrap();
-    fixture.readers[0].ack(1);
+    fixture.readers[0].ack(1, Instant::now());
     until("the release", || fixture.queue().view().status().trimmed == 1);
     for expected in 1..4 {
         fixture.reopen();
         assert_eq!(fixture.append(push(expected, 1), 0), expected);
         fixture.readers[0].read(ALL).unwrap();
-        fixture.readers[0].ack(expected + 1);
+        fixture.readers[0].ack(expected + 1, Instant::now());
     }
 }
 
@@ -202,7 +213,7 @@ fn a_new_name_starts_at_the_oldest_kept_and_a_name_left_out_is_forgotten() {
         fixture.append(push(id, 1), 0);
     }
     fixture.readers[0].read(ALL).unwrap();
-    fixture.readers[0].ack(2);
+    fixture.readers[0].ack(2, Instant::now());
     fixture.close();
     fixture.upstreams = vec!["b".into()];
     fixture.open();

@@ -212,7 +212,7 @@ impl Worker {
     /// A part is settled, and with the last one the batch.
     fn ack(&mut self, delivery: &mut Delivery, now: Instant) {
         if delivery.machine.is_settled() {
-            self.reader.ack(delivery.batch.end);
+            self.reader.ack(delivery.batch.end, now);
             delivery.batch.push = Push::default();
         }
         let backlog = self.reader.backlog();

@@ -29,6 +29,7 @@ mod stream;
 
 pub use listener::{Drained, serve};
 
+use crate::clock::Clock;
 use crate::config;
 use crate::model::Push;
 use crate::queue::{AppendError, Appender, Position};
@@ -69,9 +70,6 @@ impl Append for Appender {
 
 /// Makes the status that `/api/v1/status` serves. Must not block for long.
 pub type StatusFn = Arc<dyn Fn() -> Status + Send + Sync>;
-
-/// Wall clock, in milliseconds since the epoch.
-pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// Pushes that are decoded at the same time: decoding may take several times a push's size for a moment,
 /// outside the budget, and all CPU there is.

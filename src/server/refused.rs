@@ -33,6 +33,8 @@ pub(super) enum Refused {
     Busy(Duration),
     #[error("cannot store, try again")]
     Store(#[source] AppendError),
+    #[error("{0}; try again")]
+    Full(AppendError),
     #[error("shutting down, try again")]
     ShuttingDown,
     #[error("internal fault, see the agent's log")]
@@ -50,6 +52,7 @@ impl From<AppendError> for Refused {
         match error {
             AppendError::ShuttingDown => Self::ShuttingDown,
             AppendError::Store(_) => Self::Store(error),
+            AppendError::Full(_) => Self::Full(error),
         }
     }
 }
@@ -66,7 +69,9 @@ impl Refused {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoLength => StatusCode::LENGTH_REQUIRED,
             Self::TimedOut { .. } => StatusCode::REQUEST_TIMEOUT,
-            Self::Busy(_) | Self::Store(_) | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy(_) | Self::Store(_) | Self::Full(_) | Self::ShuttingDown => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -82,25 +87,27 @@ impl Refused {
             Self::Truncated { .. } => "truncated",
             Self::Busy(_) => "busy",
             Self::Store(_) => "store",
+            Self::Full(_) => "full",
             Self::ShuttingDown => "shutdown",
             Self::Internal => "internal",
         }
     }
 
     /// Seconds after which trying again makes sense: memory is given back with the next sync, a restart
-    /// takes a moment, a disk in trouble longer.
+    /// takes a moment, a disk in trouble longer, and one that is full longer still.
     fn retry_after(&self) -> Option<&'static str> {
         match self {
             Self::Busy(_) => Some("1"),
             Self::ShuttingDown => Some("2"),
             Self::Store(_) => Some("5"),
+            Self::Full(_) => Some("10"),
             _ => None,
         }
     }
 
     /// True where the body was read to its end, so that the connection can go on.
     fn has_read_all(&self) -> bool {
-        matches!(self, Self::Content(_) | Self::Store(_) | Self::NoLength)
+        matches!(self, Self::Content(_) | Self::Store(_) | Self::Full(_) | Self::NoLength)
     }
 
     fn answer(&self) -> Answer {

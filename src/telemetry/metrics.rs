@@ -93,9 +93,10 @@ pub const TABLE: &[Entry] = &[
     entry("pmm_buffer_sync_seconds", Kind::Histogram, &[], "Time of the synced write of a commit group"),
     entry("pmm_buffer_queue_written_bytes_total", Kind::Counter, &[], "Bytes appended to the queue, as encoded"),
     entry("pmm_buffer_store_errors_total", Kind::Counter, &[], "Writes, syncs and reads of the store that failed"),
-    entry("pmm_buffer_samples_dropped_total", Kind::Counter, UPSTREAM_REASON, "Samples dropped before delivery, by upstream and reason (max_bytes, damaged)"),
+    entry("pmm_buffer_samples_dropped_total", Kind::Counter, UPSTREAM_REASON, "Samples dropped before delivery, by upstream and reason (max_bytes, max_age, damaged)"),
     entry("pmm_buffer_queue_disk_bytes", Kind::Gauge, &[], "What the queue takes on disk"),
     entry("pmm_buffer_queue_max_bytes", Kind::Gauge, &[], "What the queue may take on disk (queue.max_bytes)"),
+    entry("pmm_buffer_unsynced_seconds", Kind::Gauge, &[], "Age of the oldest push that is answered and not synced: what a power cut now would lose; 0 with queue.sync: always"),
     entry("pmm_buffer_disk_free_bytes", Kind::Gauge, &[], "Free space of the file system that holds the queue, for unprivileged users"),
 
     entry("pmm_buffer_backlog_samples", Kind::Gauge, UPSTREAM, "Samples accepted and not settled yet"),
@@ -131,9 +132,13 @@ pub const REFUSAL_REASONS: &[&str] = &[
     "truncated",
     "busy",
     "store",
+    "full",
     "shutdown",
     "internal",
 ];
+
+/// Values of `reason` of dropped samples.
+pub const DROP_REASONS: &[&str] = &["max_bytes", "max_age", "damaged"];
 
 /// 0.1 ms (a cached SSD) to 5 s (a disk in trouble).
 const SYNC_BUCKETS: [f64; 15] =
@@ -176,11 +181,13 @@ pub struct Metrics {
     /// Bytes appended to the store, as encoded.
     pub queue_written_bytes: Counter,
     pub store_errors: Counter,
-    /// Samples dropped by policy before delivery, by upstream and reason (`max_bytes`, `damaged`).
+    /// Samples dropped by policy before delivery, by upstream and reason ([`DROP_REASONS`]).
     pub samples_dropped: Family<UpstreamReasonLabel, Counter>,
     /// What the store's folder takes on disk.
     pub queue_disk_bytes: Gauge,
     pub queue_max_bytes: Gauge,
+    /// Age of the oldest push that is answered and not synced.
+    pub unsynced_seconds: FloatGauge,
     /// Free space of the file system below the queue; NaN while it is not known.
     pub disk_free_bytes: FloatGauge,
 
@@ -235,6 +242,7 @@ impl Metrics {
             samples_dropped: Family::default(),
             queue_disk_bytes: Gauge::default(),
             queue_max_bytes: Gauge::default(),
+            unsynced_seconds: Gauge::default(),
             disk_free_bytes: Gauge::default(),
             backlog_samples: Family::default(),
             backlog_bytes: Family::default(),
@@ -269,6 +277,7 @@ impl Metrics {
         register(registry, "pmm_buffer_samples_dropped_total", self.samples_dropped.clone());
         register(registry, "pmm_buffer_queue_disk_bytes", self.queue_disk_bytes.clone());
         register(registry, "pmm_buffer_queue_max_bytes", self.queue_max_bytes.clone());
+        register(registry, "pmm_buffer_unsynced_seconds", self.unsynced_seconds.clone());
         register(registry, "pmm_buffer_disk_free_bytes", self.disk_free_bytes.clone());
 
         register(registry, "pmm_buffer_backlog_samples", self.backlog_samples.clone());
@@ -284,7 +293,7 @@ impl Metrics {
         registry.register_collector(Box::new(process::ProcessCollector));
     }
 
-    /// Makes the series of an upstream appear, at zero, before its first event. Series whose reason is not
+    /// Makes the series of an upstream appear, at zero, before its first event. Series of answers whose reason is not
     /// known yet appear with it.
     pub fn declare_upstream(&self, name: &str) {
         let label = UpstreamLabel { upstream: name.to_owned() };
@@ -296,6 +305,9 @@ impl Metrics {
         touch(&self.sent_bytes, &label);
         touch(&self.upstream_up, &label);
         touch(&self.send_seconds, &label);
+        for &reason in DROP_REASONS {
+            touch(&self.samples_dropped, &UpstreamReasonLabel { upstream: name.to_owned(), reason });
+        }
     }
 
     /// Pushes answered with success, by any route.
@@ -316,6 +328,7 @@ impl Metrics {
         self.accepting.set(i64::from(status.unavailable.is_none()));
         self.queue_disk_bytes.set(gauge_value(status.queue.disk_bytes));
         self.queue_max_bytes.set(gauge_value(status.queue.max_bytes));
+        self.unsynced_seconds.set(status.queue.unsynced_seconds);
         self.disk_free_bytes.set(status.disk_free_bytes.map_or(f64::NAN, |free| free as f64));
         for upstream in &status.upstreams {
             let label = UpstreamLabel { upstream: upstream.name.clone() };

@@ -53,8 +53,22 @@ fn open_fds() -> Option<u64> {
 
 /// Space that an unprivileged process may still fill on the file system of `path`, in bytes.
 pub fn disk_free_bytes(path: &Path) -> Option<u64> {
+    file_system(path).map(|file_system| file_system.free_bytes)
+}
+
+/// How much room a file system has, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileSystem {
+    pub size_bytes: u64,
+    /// What unprivileged users may still take.
+    pub free_bytes: u64,
+}
+
+/// The file system of `path`; none where it cannot be asked.
+pub fn file_system(path: &Path) -> Option<FileSystem> {
     let stat = rustix::fs::statvfs(path).ok()?;
-    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+    let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+    Some(FileSystem { size_bytes: bytes(stat.f_blocks), free_bytes: bytes(stat.f_bavail) })
 }
 
 /// Writes the `process_*` metrics at each scrape; what cannot be read is left out.

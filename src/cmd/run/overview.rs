@@ -6,7 +6,7 @@ use crate::queue::View;
 use crate::replay::{Progress, Replay};
 use crate::status::{Status, UpstreamStatus};
 use crate::telemetry::Metrics;
-use crate::telemetry::metrics::UpstreamReasonLabel;
+use crate::telemetry::metrics::{DROP_REASONS, UpstreamReasonLabel};
 use crate::telemetry::process::{self, Process};
 use std::path::Path;
 use std::sync::Arc;
@@ -85,7 +85,7 @@ impl Overview {
             let label = UpstreamReasonLabel { upstream: upstream.to_owned(), reason };
             self.metrics.samples_dropped.get(&label).map_or(0, |counter| counter.get())
         };
-        ["max_bytes", "damaged"].into_iter().map(of).sum()
+        DROP_REASONS.iter().copied().map(of).sum()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The effective configuration is YAML that is read as the same.
 
-use super::super::{Auth, Config, Secret, SecretSource, Upstream, effective};
+use super::super::{Auth, Config, Queue, Secret, SecretSource, SyncMode, Upstream, WhenFull, effective};
 use super::good;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -31,6 +31,7 @@ proptest! {
         (grace_ms, timeout_ms, backoff_ms) in (0_u64..=300_000, 1_000_u64..=49_000, 10_u64..=5_000),
         (samples, bytes) in (1_usize..=1_000_000, 65_536_usize..=33_554_432),
         queue in (16_u64 << 20)..(1 << 44),
+        (age_s, min_free, sync_ms, rewind_s) in (60_u64..1 << 28, prop::option::of(0_u64..1 << 44), 10_u64..60_000, 0..600_u64),
         (username, password) in ("[^:\\p{Cc}]{1,20}", "[^\\p{Cc}]{1,20}"),
         scheme in "[A-Za-z0-9.!#$%&'*+^_`|~-]{1,10}",
         (dir, name, path) in ("/[^\\p{Cc}/]{0,20}", "[A-Za-z0-9_.-]{1,64}", "[a-z0-9./?=&:%,_-]{0,20}"),
@@ -58,7 +59,15 @@ proptest! {
         (upstream.max_samples_per_send, upstream.max_bytes_per_send) = (samples, bytes);
         let mut config = Config { data_dir: dir.into(), upstreams: vec![upstream], ..Config::default() };
         config.shutdown_grace = Duration::from_millis(grace_ms);
-        config.queue.max_bytes = queue;
+        config.queue = Queue {
+            max_bytes: queue,
+            max_age: is_basic.then_some(Duration::from_secs(age_s)),
+            min_free_disk: min_free,
+            when_full: if skip { WhenFull::RejectNew } else { WhenFull::DropOldest },
+            sync: if is_file { SyncMode::Interval } else { SyncMode::Always },
+            sync_interval: Duration::from_millis(sync_ms),
+            rewind: Duration::from_secs(rewind_s),
+        };
         let text = effective(&config);
         prop_assert_eq!(good(&text), masked(config), "{}", text);
     }

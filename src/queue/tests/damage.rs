@@ -40,7 +40,7 @@ fn a_damaged_record_costs_itself_and_the_rest_of_its_interval() {
         assert_eq!(ids(&batch), (0..bad).chain(6..12).collect::<Vec<_>>());
         assert_eq!(dropped(&fixture), (bad..6).map(|id| 10 + id).sum::<u64>());
         // Acked with its neighbours: nothing is left over.
-        fixture.readers[0].ack(batch.end);
+        fixture.readers[0].ack(batch.end, Instant::now());
         assert_eq!(fixture.backlog(0).records, 0);
     }
 }
@@ -51,7 +51,7 @@ fn a_reader_that_starts_within_a_damaged_interval_skips_to_the_next() {
     for acked in [1, 4] {
         let mut fixture = two_intervals();
         fixture.readers[0].read(ALL).unwrap();
-        fixture.readers[0].ack(acked);
+        fixture.readers[0].ack(acked, Instant::now());
         overwrite(&fixture, 2, |record| *record.last_mut().unwrap() ^= 1);
         fixture.close();
         fixture.open();
@@ -107,7 +107,7 @@ fn a_damaged_block_costs_its_records_and_the_rest_of_their_interval() {
     while let Some(batch) = fixture.readers[0].read(ReadLimit { records: 50, ..ALL }).unwrap() {
         assert_holds(&batch, ids(&batch).into_iter().map(|id| noise(id, 1_000)));
         read += batch.records;
-        fixture.readers[0].ack(batch.end);
+        fixture.readers[0].ack(batch.end, Instant::now());
     }
     let lost = count - read;
     // A block holds eight of these records, an interval of theirs 32.

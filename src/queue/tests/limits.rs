@@ -52,7 +52,7 @@ fn space_comes_back_when_all_is_delivered() {
     assert!(full > 25 * MIB, "{full}");
     while let Some(batch) = fixture.readers[0].read(ReadLimit { records: 16, ..ALL }).unwrap() {
         let end = batch.end;
-        fixture.readers[0].ack(end);
+        fixture.readers[0].ack(end, Instant::now());
     }
     until("the folder to shrink", || fixture.queue().view().status().disk_bytes < full / 2);
     assert_eq!(dropped(&fixture, "max_bytes"), 0);
@@ -87,7 +87,7 @@ fn an_ack_of_what_was_dropped_meanwhile_changes_nothing() {
         appended += 1;
     }
     let before = fixture.backlog(0);
-    fixture.readers[0].ack(batch.end);
+    fixture.readers[0].ack(batch.end, Instant::now());
     assert_eq!(fixture.backlog(0), before);
     let next = fixture.readers[0].read(ReadLimit { records: 1, ..ALL }).unwrap().unwrap();
     assert_eq!(next.first, fixture.queue().view().status().trimmed);
@@ -103,4 +103,123 @@ fn a_store_that_failed_refuses_with_its_reason_until_a_restart() {
     assert_eq!(queue.appender().unavailable().as_deref(), Some("first"));
     let refused = futures(queue.appender().append(push(0, 1), 0));
     assert!(matches!(refused, Err(AppendError::Store(reason)) if reason == "first"));
+}
+
+/// What waited too long goes, by whole segments, and is counted under its own reason.
+#[test]
+fn what_waits_longer_than_max_age_is_dropped_and_counted() {
+    let max_age = Some(Duration::from_secs(80));
+    let settings = config::Queue { max_age, rewind: Duration::ZERO, ..config::Queue::default() };
+    let mut fixture = Fixture::with(&["a"], settings);
+    // A record a second: segments of ten seconds.
+    for id in 0..100 {
+        fixture.append(push(id, 1), id as i64 * 1_000);
+    }
+    fixture.now_ms.store(100_000, Ordering::Relaxed);
+    until("the drop", || dropped(&fixture, "max_age") > 0);
+    let trimmed = fixture.queue().view().status().trimmed;
+    assert!((10..=20).contains(&trimmed), "records of 80 s stay, and up to a segment more: {trimmed}");
+    assert_eq!((dropped(&fixture, "max_age"), dropped(&fixture, "max_bytes")), (trimmed, 0));
+    let batch = fixture.readers[0].read(ALL).unwrap().unwrap();
+    assert_eq!(ids(&batch), (trimmed..100).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_queue_that_rejects_new_pushes_when_full_drops_nothing_and_takes_them_again_when_there_is_room() {
+    let settings = config::Queue {
+        max_bytes: 16 * MIB,
+        when_full: config::WhenFull::RejectNew,
+        rewind: Duration::ZERO,
+        ..config::Queue::default()
+    };
+    let mut fixture = Fixture::with(&["a"], settings);
+    let appender = fixture.queue().appender();
+    let mut appended = 0;
+    let refused = loop {
+        match futures(appender.append(noise(appended, 5_000), appended as i64)) {
+            Ok(position) => assert_eq!(position, appended),
+            Err(error) => break error,
+        }
+        appended += 1;
+        assert!(appended < 5_000, "nothing was refused");
+    };
+    assert!(matches!(&refused, AppendError::Full(why) if why.contains("reject_new")), "{refused}");
+    assert!(appender.unavailable().is_some_and(|why| why.contains("reject_new")));
+    assert!(fixture.queue().view().status().disk_bytes <= 16 * MIB);
+    let mut next = 0;
+    while let Some(batch) = fixture.readers[0].read(ReadLimit { records: 16, ..ALL }).unwrap() {
+        assert_holds(&batch, (next..batch.end).map(|id| noise(id, 5_000)));
+        next = batch.end;
+        fixture.readers[0].ack(batch.end, Instant::now());
+    }
+    assert_eq!(next, appended, "all that was answered is there, and only that");
+    until("room", || appender.unavailable().is_none());
+    assert_eq!(fixture.append(noise(appended, 5_000), 0), appended);
+    assert_eq!(dropped(&fixture, "max_bytes"), 0);
+}
+
+/// More than the file system can ever have free: nothing is taken, and what is there is still delivered.
+#[test]
+fn free_space_that_is_kept_for_others_is_not_taken() {
+    let settings = config::Queue { rewind: Duration::ZERO, ..config::Queue::default() };
+    let mut fixture = Fixture::with(&["a"], settings);
+    fixture.append(push(0, 1), 0);
+    fixture.close();
+    fixture.settings.min_free_disk = Some(1 << 60);
+    fixture.open();
+    let appender = fixture.queue().appender();
+    let refused = futures(appender.append(push(1, 1), 0));
+    assert!(matches!(&refused, Err(AppendError::Full(why)) if why.contains("min_free_disk")), "{refused:?}");
+    let batch = fixture.readers[0].read(ALL).unwrap().unwrap();
+    fixture.readers[0].ack(batch.end, Instant::now());
+    fixture.close();
+    fixture.settings.min_free_disk = Some(0);
+    fixture.open();
+    assert_eq!(fixture.backlog(0).records, 0, "the settled position was written all the same");
+    assert_eq!(fixture.append(push(1, 1), 0), 1);
+}
+
+#[test]
+fn what_is_answered_before_its_sync_is_synced_within_the_interval() {
+    let settings = config::Queue {
+        sync: config::SyncMode::Interval,
+        sync_interval: Duration::from_millis(10),
+        ..config::Queue::default()
+    };
+    let mut fixture = Fixture::with(&["a"], settings);
+    for id in 0..100 {
+        fixture.append(push(id, 1), 0);
+    }
+    until("a sync", || fixture.queue().shared.unsynced_since().is_none());
+    fixture.reopen();
+    assert_eq!(ids(&fixture.readers[0].read(ALL).unwrap().unwrap()), (0..100).collect::<Vec<_>>());
+}
+
+/// The server's own loss: what it answered last is still there, and comes again, in order, with what followed.
+#[test]
+fn what_was_settled_lately_is_kept_and_comes_again_after_a_rewind() {
+    let settings =
+        config::Queue { max_bytes: 16 * MIB, rewind: Duration::from_secs(600), ..config::Queue::default() };
+    let mut fixture = Fixture::with(&["a"], settings);
+    // Several segments, all of them settled.
+    for id in 0..60 {
+        fixture.append(noise(id, 5_000), id as i64);
+    }
+    let start = Instant::now();
+    let at = |second: u64| start + Duration::from_secs(second);
+    for (end, second) in [(10, 0), (40, 500), (60, 900)] {
+        let limit = ReadLimit { records: end - fixture.readers[0].bounds().0, ..ALL };
+        let batch = fixture.readers[0].read(limit).unwrap().unwrap();
+        assert_eq!(batch.end, end);
+        fixture.readers[0].ack(end, at(second));
+    }
+    assert_eq!(fixture.backlog(0).records, 0);
+    let samples = fixture.readers[0].take_back(at(1_000));
+    assert_eq!(samples, 50 * 5_000, "since the last position that was settled for longer than ten minutes");
+    assert_eq!((fixture.backlog(0).records, fixture.backlog(0).samples), (50, samples));
+    let batch = fixture.readers[0].read(ALL).unwrap().unwrap();
+    assert_holds(&batch, (10..60).map(|id| noise(id, 5_000)));
+    fixture.readers[0].ack(60, at(1_001));
+    assert_eq!(fixture.readers[0].take_back(at(1_002)), 0, "not over and over");
+    assert_eq!(dropped(&fixture, "max_bytes"), 0);
 }

@@ -61,7 +61,7 @@ proptest! {
                 }
                 Step::Ack { upstream, records } => {
                     let to = (model.acked[upstream] + records).min(model.read[upstream]);
-                    fixture.readers[upstream].ack(to as u64);
+                    fixture.readers[upstream].ack(to as u64, Instant::now());
                     model.acked[upstream] = to;
                 }
                 Step::Rewind { upstream } => {

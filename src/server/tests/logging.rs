@@ -132,6 +132,7 @@ fn every_reason_is_one_of_the_list() {
         Refused::Truncated { received: 1 },
         Refused::Busy(Duration::from_secs(1)),
         Refused::Store(AppendError::Store("x".into())),
+        Refused::Full(AppendError::Full("x".into())),
         Refused::ShuttingDown,
         Refused::Internal,
     ] {

@@ -1,4 +1,4 @@
-//! The committer: one thread that owns every write, and the handle that gives it work.
+//! The committer: one thread that owns every write.
 //!
 //! ```text
 //!  append ─┐
@@ -7,77 +7,26 @@
 //! ```
 //!
 //! While a group is being synced the next one gathers in the channel, so the groups grow with the load and a
-//! lone push waits for nobody.
+//! lone push waits for nobody. Between groups it looks after the log, see `upkeep`.
 
+use super::Position;
+use super::appender::{AppendError, Command, Reply};
+use super::position::Mark;
 use super::record::SegmentEncoder;
 use super::retention::{self, Limits};
 use super::segment::Segment;
-use super::shared::{Released, Shared};
+use super::shared::Shared;
 use super::store::{Batch, Store, StoreError};
-use super::{Position, position::Mark};
+use crate::clock::Clock;
+use crate::config::{self, SyncMode};
 use crate::model::Push;
 use crate::telemetry::Metrics;
-use crate::telemetry::metrics::UpstreamReasonLabel;
 use std::sync::Arc;
-use std::time::Instant;
-use tokio::sync::{mpsc, oneshot};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
 
 /// A group takes no further push beyond this many bytes in memory.
 const GROUP_BYTES: usize = 8 << 20;
-/// Commands that may wait; the memory of pushes is bounded by the server's budget, not by this.
-pub(super) const CHANNEL: usize = 1024;
-
-/// Why a push was not stored. The pusher gets 503 with Retry-After for every one of these.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum AppendError {
-    /// The store failed to write or sync; the text names the folder, the cause and what to do.
-    #[error("cannot store: {0}")]
-    Store(String),
-    /// The agent is shutting down.
-    #[error("shutting down")]
-    ShuttingDown,
-}
-
-type Reply = oneshot::Sender<Result<Position, AppendError>>;
-
-/// What the committer is asked to do.
-pub(super) enum Command {
-    Append {
-        push: Push,
-        accepted_ms: i64,
-        reply: Reply,
-    },
-    /// An upstream's settled position moved.
-    Acked,
-    /// A reader met damage: what is appended from now on must not depend on what is there.
-    Damaged,
-    Close,
-}
-
-/// Appends pushes; cheap to clone.
-#[derive(Clone)]
-pub struct Appender {
-    pub(super) commands: mpsc::Sender<Command>,
-    pub(super) shared: Arc<Shared>,
-}
-
-impl Appender {
-    /// Stores `push` and returns its position once it is synced to disk.
-    ///
-    /// `accepted_ms` is when its request arrived, in milliseconds since the epoch.
-    /// Dropping the future does not take the push back: it may be stored all the same.
-    pub async fn append(&self, push: Push, accepted_ms: i64) -> Result<Position, AppendError> {
-        let (reply, answer) = oneshot::channel();
-        let command = Command::Append { push, accepted_ms, reply };
-        self.commands.send(command).await.map_err(|_| AppendError::ShuttingDown)?;
-        answer.await.unwrap_or(Err(AppendError::ShuttingDown))
-    }
-
-    /// None while the queue takes appends, else why it does not (for `/ready`).
-    pub fn unavailable(&self) -> Option<String> {
-        self.shared.failure()
-    }
-}
 
 struct Waiting {
     push: Push,
@@ -90,29 +39,60 @@ pub(super) struct Committer {
     pub(super) store: Arc<Store>,
     pub(super) shared: Arc<Shared>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) clock: Clock,
+    pub(super) settings: config::Queue,
     pub(super) limits: Limits,
     pub(super) encoder: SegmentEncoder,
     /// The settled positions as they stand on disk, to write only what moved.
     pub(super) persisted: Vec<Mark>,
+    /// The last write failed because the file system was full.
+    pub(super) is_out_of_space: bool,
 }
+
+/// The committer looks after things this often when nothing else wakes it: segments that are too old or no longer held
+/// for a rewind, free space that came back.
+const TICK: Duration = Duration::from_secs(1);
 
 impl Committer {
     /// Works until it is closed or every handle is gone. Blocks; run it on a thread of its own.
     pub(super) fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let timer = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let timer = timer.expect("BUG: a runtime with nothing but a timer needs nothing of the system");
+        let tick = match self.settings.sync {
+            SyncMode::Always => TICK,
+            SyncMode::Interval => TICK.min(self.settings.sync_interval),
+        };
         let mut group = Vec::new();
-        while let Some(command) = commands.blocking_recv() {
+        loop {
+            let waited = timer.block_on(async { tokio::time::timeout(tick, commands.recv()).await });
             let mut is_damaged = false;
-            if gather(command, &mut commands, &mut group, &mut is_damaged) {
-                // Nobody gets in behind this; what is in the channel is still received and committed.
-                commands.close();
+            match waited {
+                Ok(None) => break,
+                Ok(Some(command)) => {
+                    if gather(command, &mut commands, &mut group, &mut is_damaged) {
+                        // Nobody gets in behind this; what is in the channel is still received and committed.
+                        commands.close();
+                    }
+                    if is_damaged {
+                        self.encoder.restart();
+                    }
+                    self.commit(&mut group);
+                    self.sync_if_due();
+                }
+                Err(_) => self.tick(),
             }
-            if is_damaged {
-                self.encoder.restart();
-            }
-            self.commit(&mut group);
         }
         if let Err(error) = self.store.sync() {
             tracing::error!(%error, "last sync failed, a power cut now may repeat what was delivered last");
+        }
+    }
+
+    /// Nobody asked for anything.
+    fn tick(&mut self) {
+        if self.shared.failure().is_none() {
+            self.sync_if_due();
+            self.refusal();
+            self.commit_acks();
         }
     }
 
@@ -125,8 +105,14 @@ impl Committer {
             self.commit_acks();
             return;
         }
+        if let Some(refusal) = self.refusal() {
+            answer_all(group, &Err(AppendError::Full(refusal)));
+            self.commit_acks();
+            return;
+        }
         match self.append(group) {
             Ok(first) => {
+                self.is_out_of_space = false;
                 for (at, waiting) in group.drain(..).enumerate() {
                     // A pusher that went away in the meantime does not hear of it; the push is stored.
                     let _ = waiting.reply.send(Ok(first + at as u64));
@@ -134,13 +120,13 @@ impl Committer {
                 self.retain();
             }
             Err(error) => {
-                let failure = self.fail(&error);
-                answer_all(group, &Err(AppendError::Store(failure)));
+                let answer = self.append_failed(&error);
+                answer_all(group, &Err(answer));
             }
         }
     }
 
-    /// Encodes and syncs a group. Returns the position of its first record.
+    /// Encodes and writes a group, synced where that is asked for. Returns the position of its first record.
     fn append(&mut self, group: &[Waiting]) -> Result<Position, StoreError> {
         let mut batch = Batch::default();
         let mut record = Vec::new();
@@ -164,14 +150,19 @@ impl Committer {
         }
         let acked = self.put_acks(&mut batch);
         let written = table.end.bytes - self.shared.durable().bytes;
+        let is_synced = self.settings.sync == SyncMode::Always;
 
         self.shared.appending(table.end);
         let begun = Instant::now();
-        if let Err(error) = self.store.write(batch, true) {
+        if let Err(error) = self.store.write(batch, is_synced) {
             self.shared.abandoned();
             return Err(error);
         }
-        self.metrics.sync_seconds.observe(begun.elapsed().as_secs_f64());
+        if is_synced {
+            self.metrics.sync_seconds.observe(begun.elapsed().as_secs_f64());
+        } else if self.shared.unsynced_since().is_none() {
+            self.shared.set_unsynced_since(Some(begun));
+        }
         self.metrics.commits.inc();
         self.metrics.queue_written_bytes.inc_by(written);
         self.persisted = acked;
@@ -179,27 +170,46 @@ impl Committer {
         Ok(first)
     }
 
-    /// Writes settled positions that nothing else carries to disk. Not synced: a kill keeps them, a power cut
-    /// takes the last ones back and a batch or two is delivered again.
-    fn commit_acks(&mut self) {
-        let mut batch = Batch::default();
-        let acked = self.put_acks(&mut batch);
-        if batch.is_empty() {
+    /// With `sync: interval`, syncs what was written since the last time once that is long enough ago.
+    fn sync_if_due(&mut self) {
+        let since = self.shared.unsynced_since();
+        if since.is_none_or(|since| since.elapsed() < self.settings.sync_interval) {
             return;
         }
-        match self.store.write(batch, false) {
+        let begun = Instant::now();
+        match self.store.sync() {
             Ok(()) => {
-                self.persisted = acked;
-                self.retain();
+                self.metrics.sync_seconds.observe(begun.elapsed().as_secs_f64());
+                self.shared.set_unsynced_since(None);
             }
-            Err(error) => {
-                self.fail(&error);
-            }
+            Err(error) => drop(self.fail(&error)),
         }
     }
 
+    /// What became of a group whose write failed. None of it is in the log.
+    ///
+    /// A file system that is full is no fault: RocksDB takes writes again, from a log file of its own, once there is
+    /// space, and nothing of what it took before is in doubt. After any other error it is.
+    fn append_failed(&mut self, error: &StoreError) -> AppendError {
+        // What was encoded is not there: nothing may depend on it.
+        self.encoder = SegmentEncoder::new();
+        if !error.is_out_of_space {
+            return AppendError::Store(self.fail(error));
+        }
+        self.metrics.store_errors.inc();
+        self.is_out_of_space = true;
+        let reason = format!("no space for {} ({error})", self.store.path().display());
+        if self.shared.set_refusal(Some(&reason)) {
+            tracing::warn!(
+                reason,
+                "the file system is full, pushes are answered with 503 until there is space; delivery goes on"
+            );
+        }
+        AppendError::Full(reason)
+    }
+
     /// Puts the settled positions that moved since they were written. Returns all as they are.
-    fn put_acks(&self, batch: &mut Batch) -> Vec<Mark> {
+    pub(super) fn put_acks(&self, batch: &mut Batch) -> Vec<Mark> {
         let acked = self.shared.acked();
         for ((name, mark), persisted) in self.shared.upstreams().iter().zip(&acked).zip(&self.persisted) {
             if mark != persisted {
@@ -209,50 +219,9 @@ impl Committer {
         acked
     }
 
-    /// Drops and releases what the limits and the settled positions say.
-    fn retain(&mut self) {
-        if let Err(error) = self.release() {
-            self.fail(&error);
-        }
-    }
-
-    fn release(&mut self) -> Result<(), StoreError> {
-        // Readers are moved on before anything is deleted: what a reader misses then, it knows to be gone.
-        let Some(released) = self.shared.release(&self.limits) else { return Ok(()) };
-        let mut batch = Batch::default();
-        for segment in &released.segments {
-            self.store.forget_segment(&mut batch, segment);
-        }
-        // An empty table would begin anew at position 0.
-        self.store.put_segment(&mut batch, &self.shared.active_segment());
-        // The settled positions go with it and are synced: the file list below is durable at once, and a
-        // position that points before it after a power cut would look like damage.
-        let acked = self.put_acks(&mut batch);
-        self.store.write(batch, true)?;
-        self.persisted = acked;
-        self.report_drops(&released);
-        self.store.release_before(released.keep_from.position)
-    }
-
-    fn report_drops(&self, Released { dropped, lost, .. }: &Released) {
-        for (name, lost) in self.shared.upstreams().iter().zip(lost).filter(|(_, lost)| **lost > 0) {
-            let label = UpstreamReasonLabel { upstream: name.clone(), reason: "max_bytes" };
-            self.metrics.samples_dropped.get_or_create(&label).inc_by(*lost);
-            let from_ms = dropped.iter().map(|segment| segment.first_accepted_ms).min().unwrap_or(0);
-            let to_ms = dropped.iter().map(|segment| segment.last_accepted_ms).max().unwrap_or(0);
-            tracing::error!(
-                upstream = %name,
-                samples = *lost,
-                accepted_from = %rfc3339(from_ms),
-                accepted_to = %rfc3339(to_ms),
-                "queue is full, dropped the oldest samples; raise queue.max_bytes to survive longer outages"
-            );
-        }
-    }
-
     /// From here on nothing is stored: what a failed write or sync left behind is not known, and trying again
     /// could answer for data that is not there. The first reason stays.
-    fn fail(&self, error: &StoreError) -> String {
+    pub(super) fn fail(&self, error: &StoreError) -> String {
         self.metrics.store_errors.inc();
         let folder = self.store.path().display();
         let failure = format!(
@@ -263,11 +232,6 @@ impl Committer {
         }
         self.shared.failure().unwrap_or(failure)
     }
-}
-
-fn rfc3339(ms: i64) -> String {
-    let since = std::time::Duration::from_millis(u64::try_from(ms).unwrap_or(0));
-    humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + since).to_string()
 }
 
 /// Takes `first` and what waits behind it, up to the bound. Returns true when it came to a close.
