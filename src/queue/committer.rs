@@ -13,7 +13,7 @@ use super::Position;
 use super::appender::{AppendError, Command, Reply};
 use super::position::Mark;
 use super::record::SegmentEncoder;
-use super::retention::{self, Limits};
+use super::retention::{self, Footprint, Limits};
 use super::segment::Segment;
 use super::shared::Shared;
 use super::store::{Batch, Store, StoreError};
@@ -45,6 +45,8 @@ pub(super) struct Committer {
     pub(super) encoder: SegmentEncoder,
     /// The settled positions as they stand on disk, to write only what moved.
     pub(super) persisted: Vec<Mark>,
+    /// What the folder takes.
+    pub(super) footprint: Footprint,
     /// The last write failed because the file system was full.
     pub(super) is_out_of_space: bool,
 }
@@ -110,6 +112,7 @@ impl Committer {
             self.commit_acks();
             return;
         }
+        self.keep_within();
         match self.append(group) {
             Ok(first) => {
                 self.is_out_of_space = false;
@@ -165,6 +168,7 @@ impl Committer {
         }
         self.metrics.commits.inc();
         self.metrics.queue_written_bytes.inc_by(written);
+        self.footprint.write(written);
         self.persisted = acked;
         self.shared.committed(&touched, group[0].accepted_ms);
         Ok(first)

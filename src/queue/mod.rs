@@ -60,7 +60,7 @@ use committer::Committer;
 use interval::IntervalDecoder;
 use position::{Cursor, Mark};
 use record::SegmentEncoder;
-use retention::Limits;
+use retention::{Footprint, Limits};
 use segment::Segment;
 use shared::Shared;
 use std::collections::VecDeque;
@@ -155,6 +155,7 @@ impl Queue {
             limits,
             encoder: SegmentEncoder::new(),
             persisted: shared.acked(),
+            footprint: Footprint::default(),
             is_out_of_space: false,
         };
         let (commands, receiver) = mpsc::channel(appender::CHANNEL);

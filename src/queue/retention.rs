@@ -32,12 +32,13 @@ impl Limits {
     /// Divides `max_bytes`, the size of the whole folder.
     ///
     /// RocksDB holds some records twice for a while: up to two write buffers in its log (which it allocates
-    /// ahead), and files of about as many that wait for deletion. Half a dozen write buffers are set aside for
-    /// that, 3/16 of the folder at most; the rest is for records, with 2 % for keys, checksums and indexes.
+    /// ahead), and files of about as many that wait for deletion. Eight write buffers are set aside for that, a
+    /// quarter of the folder at most; the rest is for records, with 2 % for keys, checksums and indexes. Where its
+    /// background threads fall further behind, the committer waits for them, see [`Footprint`].
     pub fn of(queue: &config::Queue) -> Self {
         let max_bytes = queue.max_bytes;
         let write_buffer_bytes = (max_bytes / 32).clamp(MIB / 16, 4 * MIB);
-        let live_bytes = max_bytes.saturating_sub(6 * write_buffer_bytes) / 100 * 98;
+        let live_bytes = max_bytes.saturating_sub(8 * write_buffer_bytes) / 100 * 98;
         let segment_bytes = (max_bytes / 32).clamp(MIB / 16, 16 * MIB);
         let max_age_ms = queue.max_age.map(|age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
         let segment_ms = max_age_ms.map_or(SEGMENT_MS, |age| SEGMENT_MS.min(age / SEGMENTS_OF_AGE));
@@ -54,6 +55,32 @@ impl Limits {
     /// True where a queue that holds so many encoded bytes takes nothing more.
     pub fn refuse(&self, live_bytes: u64) -> bool {
         self.when_full == WhenFull::RejectNew && live_bytes >= self.live_bytes
+    }
+}
+
+/// What the folder takes, without looking at it for each write: its size when it was measured last, and what it may
+/// have grown by since.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Footprint {
+    measured: u64,
+    written: u64,
+}
+
+impl Footprint {
+    /// The folder was found to take so many bytes.
+    pub fn measure(&mut self, bytes: u64) {
+        *self = Self { measured: bytes, written: 0 };
+    }
+
+    /// So many encoded bytes were written.
+    pub fn write(&mut self, bytes: u64) {
+        self.written += bytes;
+    }
+
+    /// True where the folder may be about to outgrow `max_bytes`: what was written stands in the log and, flushed, in a
+    /// file; a log is allocated ahead.
+    pub fn must_be_measured(&self, max_bytes: u64, limits: &Limits) -> bool {
+        self.measured + 2 * self.written + 2 * limits.write_buffer_bytes > max_bytes
     }
 }
 
@@ -179,6 +206,20 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_is_measured_when_it_may_be_near_its_limit() {
+        let limits = of(16 << 20);
+        let buffers = 2 * limits.write_buffer_bytes;
+        let mut footprint = Footprint::default();
+        footprint.measure(1_000);
+        assert!(!footprint.must_be_measured(1_000 + buffers, &limits));
+        footprint.write(500);
+        assert!(!footprint.must_be_measured(2_000 + buffers, &limits));
+        assert!(footprint.must_be_measured(1_999 + buffers, &limits));
+        footprint.measure(900);
+        assert!(!footprint.must_be_measured(1_000 + buffers, &limits));
+    }
+
+    #[test]
     fn room_is_what_leaves_others_their_share_and_more_where_there_was_none() {
         let limits = of(1 << 30);
         let headroom = 3 * limits.write_buffer_bytes;
@@ -222,7 +263,7 @@ mod tests {
         #[test]
         fn the_parts_of_a_folder_fit_into_it(max_bytes in (16u64 << 20)..(1 << 40)) {
             let limits = of(max_bytes);
-            prop_assert!(limits.live_bytes + 6 * limits.write_buffer_bytes <= max_bytes);
+            prop_assert!(limits.live_bytes + 8 * limits.write_buffer_bytes <= max_bytes);
             prop_assert!(limits.live_bytes > max_bytes / 2);
             prop_assert!(4 * limits.segment_bytes < limits.live_bytes, "dropping one must leave most of it");
         }

@@ -2,12 +2,16 @@
 //! settled positions that no group carries.
 
 use super::committer::Committer;
-use super::retention;
+use super::retention::{self, Footprint};
 use super::shared::{Dropped, Released};
 use super::store::{Batch, StoreError};
 use crate::telemetry::metrics::UpstreamReasonLabel;
 use crate::telemetry::process;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long a group waits for RocksDB's background threads when the folder is at its limit.
+const PATIENCE: Duration = Duration::from_millis(500);
+const POLL: Duration = Duration::from_millis(1);
 
 impl Committer {
     /// Why nothing may be stored now, if that is so. Says so in the log where it begins and where it ends.
@@ -44,6 +48,22 @@ impl Committer {
             self.store.path().display(),
             disk.free_bytes
         ))
+    }
+
+    /// Waits until there is room for a group within `max_bytes`: RocksDB's threads are about to delete a log or move a
+    /// file to where it can be deleted. Does not wait for ever: a folder that holds what is not RocksDB's must not
+    /// stop the agent.
+    pub(super) fn keep_within(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        let is_near =
+            |footprint: &Footprint| footprint.must_be_measured(self.settings.max_bytes, &self.limits);
+        while is_near(&self.footprint) {
+            self.footprint.measure(self.store.disk_bytes());
+            if !is_near(&self.footprint) || Instant::now() >= deadline {
+                return;
+            }
+            std::thread::sleep(POLL);
+        }
     }
 
     /// Writes settled positions that nothing else carries to disk, and releases what nobody needs any more. Not synced:
