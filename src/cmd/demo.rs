@@ -219,7 +219,8 @@ impl Demo {
             }
             let now = self.look().await?;
             let delivered = now.samples.saturating_sub(before.samples);
-            if delivered > 0 {
+            // What is sent first may be a repeat of what the upstream had before, see `queue.rewind`.
+            if now.wire.samples > before.wire.samples {
                 back.first.get_or_insert(opened.elapsed());
             }
             // Delivery is in order: what comes first is what was held when the upstream came back.

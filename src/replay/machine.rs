@@ -138,6 +138,12 @@ impl Machine {
         self.rejected = 0;
     }
 
+    /// The batch is not needed any more: what is sent next is read anew. A wait goes on as it is.
+    pub fn forget_batch(&mut self) {
+        self.parts.clear();
+        self.is_repacked = false;
+    }
+
     /// True where nothing of the batch is left to be settled.
     pub fn is_settled(&self) -> bool {
         self.parts.is_empty()

@@ -40,6 +40,19 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// True where the upstream may have gone down, and with it what it had answered and not yet flushed: no answer, or
+    /// one that a proxy gives for a server that is away.
+    pub fn is_sign_of_a_crash(&self) -> bool {
+        match self {
+            Self::Answered(answer) => (500..=599).contains(&answer.status),
+            Self::Failed { failure, is_stale, .. } => {
+                !is_stale && matches!(failure, Failure::Connect | Failure::Timeout | Failure::Broken)
+            }
+        }
+    }
+}
+
 /// What is to be done after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -173,6 +186,22 @@ mod tests {
                 let verdict = Verdict::of(kind, Packing::Zstd, &outcome);
                 assert!(matches!(verdict, Verdict::Retry { wait: None, .. }), "{failure:?}");
             }
+        }
+    }
+
+    #[test]
+    fn signs_of_a_crash_are_silence_and_server_errors() {
+        let failed = |failure, is_stale| Outcome::Failed { failure, error: String::new(), is_stale };
+        assert!(failed(Failure::Connect, false).is_sign_of_a_crash());
+        assert!(failed(Failure::Timeout, false).is_sign_of_a_crash());
+        assert!(failed(Failure::Broken, false).is_sign_of_a_crash());
+        assert!(!failed(Failure::Broken, true).is_sign_of_a_crash(), "an idle connection was closed");
+        assert!(!failed(Failure::Setup, false).is_sign_of_a_crash());
+        for (status, is_sign) in
+            [(204, false), (401, false), (429, false), (500, true), (502, true), (503, true)]
+        {
+            let answer = Answer { status, retry_after: None, text: String::new() };
+            assert_eq!(Outcome::Answered(answer).is_sign_of_a_crash(), is_sign, "{status}");
         }
     }
 

@@ -168,28 +168,42 @@ impl Worker {
         }
     }
 
-    fn failed(&self, delivery: &mut Delivery, outcome: &Outcome, reason: &'static str, now: Instant) {
-        let name = &self.progress.name;
-        let label = UpstreamReasonLabel { upstream: name.clone(), reason };
+    fn failed(&mut self, delivery: &mut Delivery, outcome: &Outcome, reason: &'static str, now: Instant) {
+        let label = UpstreamReasonLabel { upstream: self.progress.name.clone(), reason };
         self.metrics.batches_retried.get_or_create(&label).inc();
         let error = describe(outcome);
-        tracing::debug!(upstream = %name, reason, error, "attempt failed");
+        tracing::debug!(upstream = %label.upstream, reason, error, "attempt failed");
         if matches!(outcome, Outcome::Failed { is_stale: true, .. }) {
             return;
         }
+        let was_up = delivery.outage.down_since().is_none();
+        let repeated = if was_up && outcome.is_sign_of_a_crash() { self.take_back(delivery, now) } else { 0 };
         let edge = delivery.outage.failed(now, self.progress.samples_sent());
         self.metrics.upstream_up.get_or_create(&self.label()).set(0);
         self.progress.failed(&error, delivery.outage.down_since());
         if edge == Some(Edge::Began) {
             let backlog = self.reader.backlog();
             tracing::warn!(
-                upstream = %name,
+                upstream = %label.upstream,
                 reason,
                 error,
                 backlog_samples = backlog.samples,
+                repeated_samples = repeated,
                 "upstream does not take data, pushes are kept and delivered when it is back"
             );
         }
+    }
+
+    /// A server that went down has lost what it answered last and had not flushed: that is sent again when it is back,
+    /// see `queue.rewind`. Returns its samples.
+    fn take_back(&mut self, delivery: &mut Delivery, now: Instant) -> u64 {
+        let samples = self.reader.take_back(now);
+        if samples > 0 {
+            delivery.machine.forget_batch();
+            delivery.batch.push = Push::default();
+            self.metrics.samples_repeated.get_or_create(&self.label()).inc_by(samples);
+        }
+        samples
     }
 
     fn rejected(&self, delivery: &mut Delivery, part: &Part, reason: &'static str, outcome: &Outcome) {

@@ -103,6 +103,7 @@ pub const TABLE: &[Entry] = &[
     entry("pmm_buffer_backlog_bytes", Kind::Gauge, UPSTREAM, "Encoded bytes of the records not settled yet"),
     entry("pmm_buffer_backlog_seconds", Kind::Gauge, UPSTREAM, "Age of the oldest record not settled yet"),
     entry("pmm_buffer_samples_sent_total", Kind::Counter, UPSTREAM, "Samples delivered"),
+    entry("pmm_buffer_samples_repeated_total", Kind::Counter, UPSTREAM, "Delivered samples that are sent again because the upstream was away and may have lost them (queue.rewind)"),
     entry("pmm_buffer_batches_sent_total", Kind::Counter, UPSTREAM, "Send batches delivered"),
     entry("pmm_buffer_sent_bytes_total", Kind::Counter, UPSTREAM, "Request bytes put on the wire, as packed, retries included"),
     entry("pmm_buffer_batches_retried_total", Kind::Counter, UPSTREAM_REASON, "Attempts that failed and are repeated, by reason"),
@@ -197,6 +198,8 @@ pub struct Metrics {
     /// Age of the oldest record not settled, in seconds.
     pub backlog_seconds: Family<UpstreamLabel, FloatGauge>,
     pub samples_sent: Family<UpstreamLabel, Counter>,
+    /// Delivered samples that are sent again after the upstream was away.
+    pub samples_repeated: Family<UpstreamLabel, Counter>,
     pub batches_sent: Family<UpstreamLabel, Counter>,
     /// Request bytes put on the wire, as packed, retries included.
     pub sent_bytes: Family<UpstreamLabel, Counter>,
@@ -248,6 +251,7 @@ impl Metrics {
             backlog_bytes: Family::default(),
             backlog_seconds: Family::default(),
             samples_sent: Family::default(),
+            samples_repeated: Family::default(),
             batches_sent: Family::default(),
             sent_bytes: Family::default(),
             batches_retried: Family::default(),
@@ -284,6 +288,7 @@ impl Metrics {
         register(registry, "pmm_buffer_backlog_bytes", self.backlog_bytes.clone());
         register(registry, "pmm_buffer_backlog_seconds", self.backlog_seconds.clone());
         register(registry, "pmm_buffer_samples_sent_total", self.samples_sent.clone());
+        register(registry, "pmm_buffer_samples_repeated_total", self.samples_repeated.clone());
         register(registry, "pmm_buffer_batches_sent_total", self.batches_sent.clone());
         register(registry, "pmm_buffer_sent_bytes_total", self.sent_bytes.clone());
         register(registry, "pmm_buffer_batches_retried_total", self.batches_retried.clone());
@@ -301,6 +306,7 @@ impl Metrics {
         touch(&self.backlog_bytes, &label);
         touch(&self.backlog_seconds, &label);
         touch(&self.samples_sent, &label);
+        touch(&self.samples_repeated, &label);
         touch(&self.batches_sent, &label);
         touch(&self.sent_bytes, &label);
         touch(&self.upstream_up, &label);

@@ -66,7 +66,7 @@ impl Report {
                 row("lost: answered, not delivered", human::count(verdict.lost)),
                 row("out of order", self.out_of_order()),
                 row("never pushed, yet delivered", human::count(verdict.made_up)),
-                row("duplicates", human::count(verdict.duplicates)),
+                row("duplicates: what the upstream might have lost, again", human::count(verdict.duplicates)),
             ]),
         }
         rows.extend([
