@@ -12,6 +12,10 @@ pub const FORMAT: &[u8] = b"format";
 const SEGMENT: &[u8] = b"segment/";
 const UPSTREAM: &[u8] = b"upstream/";
 
+/// The last key of `records`, which no record ever has; see the store.
+pub const ANCHOR_POSITION: Position = Position::MAX;
+pub const ANCHOR: [u8; RECORD_LEN] = ANCHOR_POSITION.to_be_bytes();
+
 /// Key of a record.
 pub fn record(position: Position) -> [u8; RECORD_LEN] {
     position.to_be_bytes()

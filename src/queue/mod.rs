@@ -14,6 +14,7 @@
 //! | `interval` | decodes records wherever reading begins |
 //! | `merge` | many records as one push (pure) |
 //! | `segment` | entries of the segment table (pure) |
+//! | `salvage` | the segment table of a damaged store (pure) |
 //! | `retention` | which segments go, and why (pure) |
 //! | `recent` | what was settled lately, for a rewind (pure) |
 //! | `keys` | keys of the store (pure) |
@@ -39,6 +40,7 @@ mod recent;
 mod record;
 mod retention;
 mod run;
+mod salvage;
 mod segment;
 mod shared;
 mod store;
@@ -61,7 +63,6 @@ use interval::IntervalDecoder;
 use position::{Cursor, Mark};
 use record::SegmentEncoder;
 use retention::{Footprint, Limits};
-use segment::Segment;
 use shared::Shared;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -99,11 +100,17 @@ pub enum OpenError {
     )]
     Version { path: PathBuf, found: u8, known: u8 },
     #[error(
-        "the queue in {path} is damaged and was left as it is ({what}); keep a copy of the folder, then move it away to start with an empty queue"
+        "the queue in {path} is damaged and was left as it is ({what}); keep a copy of the folder, then run `pmm-buffer queue repair {path}`"
     )]
     Damaged { path: PathBuf, what: String },
     #[error("cannot start the queue's thread: {0}")]
     Thread(std::io::Error),
+}
+
+/// Makes a store that [`Queue::open`] refused as damaged usable again, from the files that are left. Deletes nothing:
+/// what does not read is moved to `lost` in the folder.
+pub fn repair(path: &Path) -> Result<(), OpenError> {
+    Store::repair(path)
 }
 
 /// What one upstream has not settled yet.
@@ -137,7 +144,13 @@ impl Queue {
     pub fn open(options: Options, upstreams: &[String], metrics: Arc<Metrics>) -> Result<Self, OpenError> {
         let limits = Limits::of(&options.settings);
         let (store, found) = Store::open(&options.path, &limits)?;
-        check_contiguous(&options.path, &found.segments)?;
+        for what in &found.damage {
+            tracing::error!(
+                path = %options.path.display(),
+                what,
+                "the queue is damaged, what can be read of it is delivered; what cannot is counted where it is missed"
+            );
+        }
         let damaged =
             |error: StoreError| OpenError::Damaged { path: options.path.clone(), what: error.to_string() };
         forget_others(&store, &found, upstreams).map_err(damaged)?;
@@ -242,20 +255,6 @@ impl View {
     }
 }
 
-/// Segments follow each other without a gap, or the table was damaged.
-fn check_contiguous(path: &Path, segments: &[Segment]) -> Result<(), OpenError> {
-    for pair in segments.windows(2) {
-        if pair[0].end != pair[1].start {
-            let what = format!(
-                "the segment at {} ends at {}, the next begins at {}",
-                pair[0].start.position, pair[0].end.position, pair[1].start.position
-            );
-            return Err(OpenError::Damaged { path: path.to_owned(), what });
-        }
-    }
-    Ok(())
-}
-
 /// Where an upstream goes on.
 fn cursor(store: &Store, found: &Found, name: &str) -> Cursor {
     let trimmed = found.segments.first().map_or(Mark::default(), |segment| segment.start);
@@ -263,7 +262,9 @@ fn cursor(store: &Store, found: &Found, name: &str) -> Cursor {
         .upstreams
         .iter()
         .find(|(known, _)| known == name)
-        .map_or(trimmed, |(_, mark)| mark.max(trimmed));
+        .map(|(_, mark)| *mark)
+        .or_else(|| store.upstream(name))
+        .map_or(trimmed, |mark| mark.max(trimmed));
     let Some(segment) = found.segments.iter().find(|segment| segment.end.position > acked.position) else {
         return Cursor::at(acked, None);
     };

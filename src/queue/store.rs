@@ -1,8 +1,11 @@
 //! The one file that names rocksdb: opening, the options with their reasons, batches, reads, space.
 
+use super::record::read_header;
 use super::retention::Limits;
+use super::salvage::{self, Rebuild};
 use super::segment::{self, Segment};
 use super::{OpenError, Position, keys, position::Mark};
+use crate::config;
 use rocksdb::{
     ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, LogLevel, Options,
     ReadOptions, WriteBatch, WriteOptions,
@@ -36,7 +39,7 @@ pub struct StoreError {
 
 impl From<rocksdb::Error> for StoreError {
     fn from(error: rocksdb::Error) -> Self {
-        let is_corruption = error.kind() == rocksdb::ErrorKind::Corruption;
+        let is_corruption = is_damage(&error);
         let text = error.into_string();
         // RocksDB's C interface has no code for it: the words are those of strerror(3) for ENOSPC and EDQUOT.
         let is_out_of_space =
@@ -58,11 +61,23 @@ impl Batch {
 }
 
 /// What was found at opening.
+#[derive(Default)]
 pub struct Found {
-    /// The segment table, in order. Empty in a new store.
+    /// The segment table, in order, contiguous. Empty in a new store.
     pub segments: Vec<Segment>,
     /// The settled position of each upstream ever named.
     pub upstreams: Vec<(String, Mark)>,
+    /// What was wrong and could be passed over, in words for the log.
+    pub damage: Vec<String>,
+}
+
+/// How a store is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Care {
+    /// Anything that is not as it was written is an error.
+    Strict,
+    /// What cannot be read is passed over: damaged entries of the log, files that are missing or do not open.
+    Salvage,
 }
 
 /// An open RocksDB.
@@ -72,30 +87,58 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store at `path`, or makes one in a folder that is missing or empty. Anything else is refused
-    /// and left as it is.
+    /// Opens the store at `path`, or makes one in a folder that is missing or empty.
+    ///
+    /// Damage that RocksDB can pass over is passed over, see [`Found::damage`]; what it cost is counted where it is
+    /// read. What cannot be opened at all is refused and left as it is.
     pub fn open(path: &Path, limits: &Limits) -> Result<(Self, Found), OpenError> {
         let is_new = prepare_folder(path)?;
-        let options = db_options(limits, is_new);
-        let families = [
-            ColumnFamilyDescriptor::new(META, meta_options(limits)),
-            ColumnFamilyDescriptor::new(RECORDS, records_options(limits)),
-        ];
-        let db = DB::open_cf_descriptors(&options, path, families)
-            .map_err(|error| open_error(path, error.into_string()))?;
+        let mut damage = Vec::new();
+        let db = match open_db(path, limits, is_new, Care::Strict) {
+            Ok(db) => db,
+            Err(error) if !is_new && is_damage(&error) => {
+                let db = salvage_db(path, limits).map_err(|error| open_error(path, error.into_string()))?;
+                damage.push(error.into_string());
+                db
+            }
+            Err(error) => return Err(open_error(path, error.into_string())),
+        };
         let store = Self { db, path: path.to_owned() };
+        let refuse = |error: StoreError| open_error(path, error.to_string());
         if is_new {
-            store.initialize().map_err(|error| open_error(path, error.to_string()))?;
+            store.initialize().map_err(refuse)?;
         }
-        store.check_format()?;
-        let found = store.read_meta()?;
+        store.check_format(&mut damage)?;
+        let mut found = store.read_meta();
+        found.damage.splice(0..0, damage);
+        let acked = found.upstreams.iter().map(|(_, mark)| *mark);
+        let end = found.segments.last().map_or(0, |last| last.end.position);
+        if !found.damage.is_empty()
+            || !salvage::is_sound(&found.segments, acked)
+            || store.has_records(end).map_err(refuse)?
+        {
+            found.segments = store.rebuild_table(&found, limits).map_err(refuse)?;
+            found.damage.push("the table of segments was made anew from the records".into());
+        }
         Ok((store, found))
+    }
+
+    /// Makes a store that does not open usable again, from the files that are left: their list is made anew, the log is
+    /// turned into tables. What does not read is moved to `lost` in the folder; nothing is deleted.
+    pub fn repair(path: &Path) -> Result<(), OpenError> {
+        let limits = Limits::of(&config::Queue::default());
+        DB::repair(&db_options(&limits, false, Care::Salvage), path)
+            .map_err(|error| open_error(path, error.into_string()))
     }
 
     fn initialize(&self) -> Result<(), StoreError> {
         let mut batch = Batch::default();
         batch.batch.put_cf(self.meta(), keys::FORMAT, [FORMAT_VERSION]);
+        // A repair learns from the tables which families there are: without one, records that are in the log only
+        // would belong to a family that it does not know.
+        batch.batch.put_cf(self.records(), keys::ANCHOR, []);
         self.write(batch, true)?;
+        self.db.flush_cf(self.records())?;
         // The files' names must survive a power cut as their contents do.
         for folder in [Some(self.path.as_path()), self.path.parent()].into_iter().flatten() {
             let _ = fs::File::open(folder).and_then(|folder| folder.sync_all());
@@ -110,42 +153,123 @@ impl Store {
         self.write(batch, true).unwrap();
     }
 
-    fn check_format(&self) -> Result<(), OpenError> {
+    fn check_format(&self, damage: &mut Vec<String>) -> Result<(), OpenError> {
         let path = self.path.clone();
-        let format = self
-            .db
-            .get_cf(self.meta(), keys::FORMAT)
-            .map_err(|error| open_error(&path, error.into_string()))?;
-        match format.as_deref() {
-            Some([FORMAT_VERSION]) => Ok(()),
-            Some([version]) => Err(OpenError::Version { path, found: *version, known: FORMAT_VERSION }),
-            _ => Err(OpenError::Foreign { path }),
+        match self.db.get_cf(self.meta(), keys::FORMAT).map_err(StoreError::from) {
+            Ok(Some(format)) => match format.as_slice() {
+                [FORMAT_VERSION] => Ok(()),
+                [version] => Err(OpenError::Version { path, found: *version, known: FORMAT_VERSION }),
+                _ => Err(OpenError::Foreign { path }),
+            },
+            // Records have versions of their own: one that this agent does not know is not read.
+            Ok(None) if self.has_records(0).unwrap_or(true) => {
+                damage.push("the format of the store is missing".into());
+                Ok(())
+            }
+            Ok(None) => Err(OpenError::Foreign { path }),
+            Err(error) if error.is_corruption => {
+                damage.push(format!("the format of the store does not read ({error})"));
+                Ok(())
+            }
+            Err(error) => Err(open_error(&path, error.to_string())),
         }
     }
 
-    fn read_meta(&self) -> Result<Found, OpenError> {
-        let mut found = Found { segments: Vec::new(), upstreams: Vec::new() };
-        let damaged = |what: String| OpenError::Damaged { path: self.path.clone(), what };
+    /// True where there are records from `from` on.
+    fn has_records(&self, from: Position) -> Result<bool, StoreError> {
+        let mut has_some = false;
+        let scanned = self.scan(from, keys::ANCHOR_POSITION, |_, _| {
+            has_some = true;
+            false
+        });
+        match scanned {
+            // Something was there.
+            Err(error) if error.is_corruption => Ok(true),
+            scanned => scanned.map(|()| has_some),
+        }
+    }
+
+    fn read_meta(&self) -> Found {
+        let mut found = Found::default();
         for item in self.db.iterator_cf(self.meta(), rocksdb::IteratorMode::Start) {
-            let (key, value) = item.map_err(|error| damaged(error.into_string()))?;
+            let (key, value) = match item {
+                Ok(item) => item,
+                Err(error) => {
+                    found.damage.push(format!("the tables do not read: {error}"));
+                    break;
+                }
+            };
             match keys::meta(&key) {
                 keys::Meta::Segment(first) => {
-                    let segment = Segment::decode(&value)
-                        .filter(|segment| segment.start.position == first)
-                        .ok_or_else(|| {
-                        damaged(format!("the table entry of segment {first} does not read"))
-                    })?;
-                    found.segments.push(segment);
+                    match Segment::decode(&value).filter(|segment| segment.start.position == first) {
+                        Some(segment) => found.segments.push(segment),
+                        None => {
+                            found.damage.push(format!("the table entry of segment {first} does not read"))
+                        }
+                    }
                 }
-                keys::Meta::Upstream(name) => {
-                    let mark = segment::decode_mark(&value)
-                        .ok_or_else(|| damaged(format!("the position of upstream {name} does not read")))?;
-                    found.upstreams.push((name, mark));
-                }
+                keys::Meta::Upstream(name) => match segment::decode_mark(&value) {
+                    Some(mark) => found.upstreams.push((name, mark)),
+                    None => found.damage.push(format!("the position of upstream {name} does not read")),
+                },
                 keys::Meta::Format | keys::Meta::Unknown => {}
             }
         }
-        Ok(found)
+        found
+    }
+
+    /// The settled position of one upstream. Asked for by its key it can be there where a walk over all of them ends at
+    /// damage.
+    pub fn upstream(&self, name: &str) -> Option<Mark> {
+        let value = self.db.get_cf(self.meta(), keys::upstream(name)).ok()??;
+        segment::decode_mark(&value)
+    }
+
+    /// The segment table from the records that can be read, and from what is left of the old one.
+    fn rebuild_table(&self, found: &Found, limits: &Limits) -> Result<Vec<Segment>, StoreError> {
+        let starts = found.segments.first().map(|first| first.start).into_iter();
+        let acked = found.upstreams.iter().map(|(_, mark)| *mark);
+        // Without a table, and nobody who was here before, all that is left is wanted.
+        let from = starts.chain(acked).min_by_key(|mark| mark.position);
+        let to = found.segments.iter().map(|segment| segment.end).max_by_key(|mark| mark.position);
+        let mut rebuild = Rebuild::new(limits.segment_bytes);
+        self.scan_readable(from.map_or(0, |mark| mark.position), |position, record| {
+            if let Ok(header) = read_header(record) {
+                rebuild.add(position, &header, record.len() as u64);
+            }
+        })?;
+        let segments = rebuild.finish(from, to);
+        let mut batch = Batch::default();
+        batch.batch.put_cf(self.meta(), keys::FORMAT, [FORMAT_VERSION]);
+        found.segments.iter().for_each(|old| self.forget_segment(&mut batch, old));
+        segments.iter().for_each(|new| self.put_segment(&mut batch, new));
+        self.write(batch, true)?;
+        Ok(segments)
+    }
+
+    /// Calls `visit` for every record from `from` on that can be read, in order.
+    pub fn scan_readable(
+        &self,
+        from: Position,
+        mut visit: impl FnMut(Position, &[u8]),
+    ) -> Result<(), StoreError> {
+        let (mut next, mut skipped) = (from, 0);
+        loop {
+            let scanned = self.scan(next, keys::ANCHOR_POSITION, |position, record| {
+                visit(position, record);
+                (next, skipped) = (position + 1, 0);
+                true
+            });
+            match scanned {
+                Err(error) if error.is_corruption && skipped < MOST_SKIPPED => {
+                    // An iterator ends at a block that is damaged, and one that begins in it ends at once: this comes to
+                    // the first record behind it.
+                    (next, skipped) = (next + 1, skipped + 1);
+                }
+                Err(error) if !error.is_corruption => return Err(error),
+                _ => return Ok(()),
+            }
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -245,12 +369,18 @@ impl Store {
     }
 }
 
+/// More records than a damaged table file can hold: what follows so many that do not read is the end.
+const MOST_SKIPPED: u32 = 1 << 18;
+
+/// The file that names RocksDB's list of files: where it is, there is a store.
+const CURRENT: &str = "CURRENT";
+
 /// Makes the folder if it is missing. Returns true where a new store may be made in it: only an empty folder
 /// is, because a folder with files and no store in it may be a store that lost its first file.
 fn prepare_folder(path: &Path) -> Result<bool, OpenError> {
     let io = |error: io::Error| OpenError::Folder { path: path.to_owned(), error };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
-    if path.join("CURRENT").exists() {
+    if path.join(CURRENT).exists() {
         return Ok(false);
     }
     // RocksDB leaves these behind when it could not finish making a store.
@@ -258,10 +388,53 @@ fn prepare_folder(path: &Path) -> Result<bool, OpenError> {
     for entry in fs::read_dir(path).map_err(io)? {
         let name = entry.map_err(io)?.file_name();
         if !harmless(&name.to_string_lossy()) {
-            return Err(OpenError::Foreign { path: path.to_owned() });
+            return Err(missing_store(path));
         }
     }
     Ok(true)
+}
+
+/// There is no store that could be opened: it lost its first file, or there never was one.
+fn missing_store(path: &Path) -> OpenError {
+    let is_table = |entry: fs::DirEntry| {
+        Path::new(&entry.file_name())
+            .extension()
+            .is_some_and(|extension| extension == "sst" || extension == "log")
+    };
+    let has_tables = fs::read_dir(path).is_ok_and(|entries| entries.flatten().any(is_table));
+    let path = path.to_owned();
+    if has_tables {
+        OpenError::Damaged { path, what: format!("its file {CURRENT} is missing") }
+    } else {
+        OpenError::Foreign { path }
+    }
+}
+
+fn families(limits: &Limits) -> [ColumnFamilyDescriptor; 2] {
+    [
+        ColumnFamilyDescriptor::new(META, meta_options(limits)),
+        ColumnFamilyDescriptor::new(RECORDS, records_options(limits)),
+    ]
+}
+
+fn open_db(path: &Path, limits: &Limits, is_new: bool, care: Care) -> Result<DB, rocksdb::Error> {
+    DB::open_cf_descriptors(&db_options(limits, is_new, care), path, families(limits))
+}
+
+/// Opens a damaged store. RocksDB writes what it could read of its log to tables then, so that from there on all may be
+/// well: if it is, the store is open with full care.
+fn salvage_db(path: &Path, limits: &Limits) -> Result<DB, rocksdb::Error> {
+    drop(open_db(path, limits, false, Care::Salvage)?);
+    match open_db(path, limits, false, Care::Strict) {
+        Err(error) if is_damage(&error) => open_db(path, limits, false, Care::Salvage),
+        other => other,
+    }
+}
+
+/// True where files are not what was written, or are not there.
+fn is_damage(error: &rocksdb::Error) -> bool {
+    error.kind() == rocksdb::ErrorKind::Corruption
+        || error.kind() == rocksdb::ErrorKind::IOError && error.as_ref().contains("No such file or directory")
 }
 
 fn open_error(path: &Path, text: String) -> OpenError {
@@ -274,14 +447,20 @@ fn open_error(path: &Path, text: String) -> OpenError {
     }
 }
 
-fn db_options(limits: &Limits, is_new: bool) -> Options {
+fn db_options(limits: &Limits, is_new: bool, care: Care) -> Options {
     let mut options = Options::default();
     options.create_if_missing(is_new);
     options.create_missing_column_families(is_new);
-    // A log that ends in a torn record is what a kill leaves behind: its last commit was not answered. Damage
-    // before that is not: the default mode would open and silently lose what follows, this one refuses.
-    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
-    options.set_paranoid_checks(true);
+    // A log that ends in a torn record is what a kill leaves behind: its last commit was not answered. Anything else is
+    // damage: the default mode would open and lose what follows without a word, this one does not open.
+    options.set_wal_recovery_mode(match care {
+        Care::Strict => DBRecoveryMode::TolerateCorruptedTailRecords,
+        Care::Salvage => DBRecoveryMode::SkipAnyCorruptedRecord,
+    });
+    // Without them a store opens though files of it are missing or do not open; what is read is checked all the same.
+    options.set_paranoid_checks(care == Care::Strict);
+    // A log file that went missing is known to be.
+    options.set_track_and_verify_wals_in_manifest(care == Care::Strict);
     // The meta family is written with every commit and flushed never: without a bound it would keep every log
     // file alive. Two write buffers' worth is what the records need themselves.
     options.set_max_total_wal_size(2 * limits.write_buffer_bytes);

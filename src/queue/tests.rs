@@ -2,6 +2,7 @@
 
 mod damage;
 mod limits;
+mod matrix;
 mod merged;
 mod model;
 

@@ -183,7 +183,8 @@ fn a_store_without_its_first_file_is_refused() {
     fixture.close();
     fs::remove_file(fixture.path().join("CURRENT")).unwrap();
     let error = fixture.try_open().err().unwrap();
-    assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+    assert!(error.to_string().contains("CURRENT is missing"), "{error}");
 }
 
 #[test]
