@@ -7,7 +7,6 @@
 //! Exit status: 0 where all that was answered arrived, in order, and nothing else did; else 1; 130 when it
 //! was interrupted.
 
-mod export;
 mod folder;
 mod report;
 mod side;

@@ -1,12 +1,12 @@
-//! Reads back what a VictoriaMetrics database holds of the demo, to hand it to the ledger.
+//! Reads back what a VictoriaMetrics database holds, to hand it to the ledger or to compare it with another.
 
-use super::side::Checked;
-use crate::harness::{Client, SharedLedger};
+use super::{Client, SharedLedger};
 use crate::model::{Push, PushBuilder, Sample, Span};
 use crate::wire;
-use anyhow::Context;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -15,44 +15,63 @@ use tokio::time::Instant;
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Where the upstream's samples can be read.
+/// Where the samples that were written to an upstream can be read.
 #[derive(Debug)]
-pub(super) struct Database {
+pub struct Database {
     address: SocketAddr,
     /// None where the write path is not one of VictoriaMetrics.
     path: Option<String>,
-    node_ids: Vec<String>,
 }
 
 impl Database {
-    /// The database behind the write path `write`; `node_ids` name the series of this run.
-    pub(super) fn new(address: SocketAddr, write: &str, node_ids: Vec<String>) -> Self {
+    /// The database behind the write path `write`.
+    pub fn new(address: SocketAddr, write: &str) -> Self {
         let path = write.strip_suffix("/api/v1/write").map(|prefix| format!("{prefix}/api/v1/export"));
-        Self { address, path, node_ids }
+        Self { address, path }
     }
 
-    /// Notes all that the database holds as arrived. Asks again until nothing is missing or the time is up.
-    pub(super) async fn check(&self, ledger: &SharedLedger) -> anyhow::Result<Checked> {
-        let Some(path) = &self.path else { return Ok(Checked::Nothing) };
+    /// All samples of the series that `selector` (as `{job="node"}`) matches; none where the server exports
+    /// nothing. An error where it does not answer.
+    pub async fn export(&self, selector: &str) -> io::Result<Option<Push>> {
+        let Some(path) = &self.path else { return Ok(None) };
+        let query = format!("{path}?match%5B%5D={}", percent_encoded(selector));
+        let answer = Client::new(self.address).get(&query).await?;
+        if answer.status != 200 {
+            return Ok(None);
+        }
+        Ok(parse(&answer.body).ok())
+    }
+
+    /// Notes all samples of the hosts with these `node_id`s as arrived. Asks again until nothing is missing or
+    /// the time is up. False where the server exports nothing: the ledger then knows of no arrival.
+    pub async fn check(&self, ledger: &SharedLedger, node_ids: &[String]) -> io::Result<bool> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             ledger.lock().forget_arrivals();
-            for node_id in &self.node_ids {
-                let query = format!("{path}?match%5B%5D=%7Bnode_id%3D%22{node_id}%22%7D");
-                let answer = Client::new(self.address).get(&query).await;
-                let answer = answer.context("the database does not answer the export")?;
-                if answer.status != 200 {
-                    return Ok(Checked::Nothing);
-                }
-                let Ok(push) = parse(&answer.body) else { return Ok(Checked::Nothing) };
+            for node_id in node_ids {
+                let Some(push) = self.export(&format!("{{node_id=\"{node_id}\"}}")).await? else {
+                    return Ok(false);
+                };
                 ledger.lock().arrived(&push);
             }
             if ledger.verdict().lost == 0 || Instant::now() >= deadline {
-                return Ok(Checked::Export);
+                return Ok(true);
             }
             tokio::time::sleep(PAUSE).await;
         }
     }
+}
+
+/// For a query's value: all bytes but those that are never special.
+fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len() * 3), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
 }
 
 /// A line of the export.
@@ -60,8 +79,38 @@ impl Database {
 struct Line {
     /// Sorted by name, as a label section is.
     metric: BTreeMap<String, String>,
-    values: Vec<f64>,
+    values: Vec<Value>,
     timestamps: Vec<i64>,
+}
+
+/// JSON has no word for some numbers.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Value {
+    Number(f64),
+    Word(Word),
+    /// `null`: any NaN, the stale marker too.
+    Nothing(()),
+}
+
+#[derive(Debug, Deserialize)]
+enum Word {
+    #[serde(rename = "Infinity")]
+    Infinity,
+    #[serde(rename = "-Infinity")]
+    NegativeInfinity,
+    NaN,
+}
+
+impl Value {
+    fn number(self) -> f64 {
+        match self {
+            Self::Number(number) => number,
+            Self::Word(Word::Infinity) => f64::INFINITY,
+            Self::Word(Word::NegativeInfinity) => f64::NEG_INFINITY,
+            Self::Word(Word::NaN) | Self::Nothing(()) => f64::NAN,
+        }
+    }
 }
 
 fn parse(body: &[u8]) -> serde_json::Result<Push> {
@@ -74,7 +123,7 @@ fn parse(body: &[u8]) -> serde_json::Result<Push> {
             }
         });
         for (value, timestamp) in line.values.into_iter().zip(line.timestamps) {
-            push.sample(Sample { value, timestamp });
+            push.sample(Sample { value: value.number(), timestamp });
         }
         push.series(labels, Span::default());
     }
@@ -120,8 +169,21 @@ mod tests {
     }
 
     #[test]
+    fn numbers_without_a_word_in_json_are_read() {
+        let body = br#"{"metric":{"a":"b"},"values":[1,null,"Infinity","-Infinity","NaN"],"timestamps":[1,2,3,4,5]}"#;
+        let push = parse(body).expect("well-formed");
+        let values: Vec<String> = push.samples().iter().map(|sample| sample.value.to_string()).collect();
+        assert_eq!(values, ["1", "NaN", "inf", "-inf", "NaN"]);
+    }
+
+    #[test]
+    fn a_selector_is_written_so_that_no_byte_of_it_is_special() {
+        assert_eq!(percent_encoded("{a=\"b c\"}"), "%7Ba%3D%22b%20c%22%7D");
+    }
+
+    #[test]
     fn the_export_stands_beside_the_write_path() {
-        let path = |write| Database::new(SocketAddr::from(([127, 0, 0, 1], 1)), write, Vec::new()).path;
+        let path = |write| Database::new(SocketAddr::from(([127, 0, 0, 1], 1)), write).path;
         assert_eq!(path("/api/v1/write").as_deref(), Some("/api/v1/export"));
         assert_eq!(path("/victoriametrics/api/v1/write").as_deref(), Some("/victoriametrics/api/v1/export"));
         assert_eq!(path("/receive"), None);
