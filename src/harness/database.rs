@@ -4,6 +4,7 @@ use super::{Client, SharedLedger};
 use crate::model::{Push, PushBuilder, Sample, Span};
 use crate::wire;
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
@@ -83,7 +84,7 @@ struct Line {
     timestamps: Vec<i64>,
 }
 
-/// JSON has no word for some numbers.
+/// JSON has no word for some numbers; see [`in_json`].
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Value {
@@ -113,10 +114,23 @@ impl Value {
     }
 }
 
+/// A line with all its values as JSON: VictoriaMetrics before 1.8x writes infinities bare.
+fn in_json(line: &str) -> Cow<'_, str> {
+    // Within a label the quotes would be escaped.
+    let bare = line.split_once(r#""values":["#).and_then(|(_, rest)| rest.split_once(']'));
+    let Some((values, _)) = bare.filter(|(values, _)| values.contains("Inf")) else { return line.into() };
+    let quoted = values.split(',').map(|value| match value {
+        "+Inf" => r#""Infinity""#,
+        "-Inf" => r#""-Infinity""#,
+        other => other,
+    });
+    line.replacen(values, &quoted.collect::<Vec<_>>().join(","), 1).into()
+}
+
 fn parse(body: &[u8]) -> serde_json::Result<Push> {
     let mut push = PushBuilder::default();
-    for line in serde_json::Deserializer::from_slice(body).into_iter::<Line>() {
-        let line = line?;
+    for line in String::from_utf8_lossy(body).lines() {
+        let line: Line = serde_json::from_str(&in_json(line))?;
         let labels = push.store_with(|section| {
             for (name, value) in &line.metric {
                 wire::append_label(section, name.as_bytes(), value.as_bytes());
@@ -170,10 +184,12 @@ mod tests {
 
     #[test]
     fn numbers_without_a_word_in_json_are_read() {
-        let body = br#"{"metric":{"a":"b"},"values":[1,null,"Infinity","-Infinity","NaN"],"timestamps":[1,2,3,4,5]}"#;
-        let push = parse(body).expect("well-formed");
-        let values: Vec<String> = push.samples().iter().map(|sample| sample.value.to_string()).collect();
-        assert_eq!(values, ["1", "NaN", "inf", "-inf", "NaN"]);
+        for words in [r#"1,null,"Infinity","-Infinity","NaN""#, "1,null,+Inf,-Inf,null"] {
+            let body = format!(r#"{{"metric":{{"a":"Inf"}},"values":[{words}],"timestamps":[1,2,3,4,5]}}"#);
+            let push = parse(body.as_bytes()).expect("well-formed");
+            let values: Vec<String> = push.samples().iter().map(|sample| sample.value.to_string()).collect();
+            assert_eq!(values, ["1", "NaN", "inf", "-inf", "NaN"]);
+        }
     }
 
     #[test]
