@@ -6,14 +6,14 @@ use pmm_buffer::status::Status;
 use serde_json::Value;
 use std::process::{Command, Stdio};
 
-struct Ran {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub struct Ran {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
 }
 
 /// Runs a command with its output in pipes, and holds it to what every command keeps there: text in plain lines.
-async fn run(args: &[&str]) -> Ran {
+pub async fn run(args: &[&str]) -> Ran {
     let mut command = Command::new(binary());
     command.args(args).stdin(Stdio::null());
     // Every command bounds its own time; what it talks to lives on the test's runtime.

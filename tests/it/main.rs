@@ -6,7 +6,7 @@
 mod commands;
 mod kill;
 mod outage;
-// mod peers;
+mod peers;
 mod secrets;
 mod signals;
 mod stage;
