@@ -104,6 +104,8 @@ struct State {
     /// Number of the first request in `seen`.
     first: u64,
     totals: Totals,
+    /// None while pushes are not kept.
+    pushes: Option<Vec<Push>>,
 }
 
 impl Upstream {
@@ -155,6 +157,16 @@ impl Upstream {
         self.shared.state().seen.iter().cloned().collect()
     }
 
+    /// Keeps what is taken from now on, whole: the ledger knows of samples only.
+    pub fn keep_pushes(&self) {
+        self.shared.state().pushes.get_or_insert_default();
+    }
+
+    /// What was taken since [`Upstream::keep_pushes`], the oldest first.
+    pub fn pushes(&self) -> Vec<Push> {
+        self.shared.state().pushes.clone().unwrap_or_default()
+    }
+
     pub fn totals(&self) -> Totals {
         self.shared.state().totals
     }
@@ -189,6 +201,9 @@ impl Shared {
         let mut state = self.state();
         state.totals.samples += push.counts().all_samples();
         state.totals.body_bytes += body_bytes as u64;
+        if let Some(pushes) = &mut state.pushes {
+            pushes.push(push.clone());
+        }
     }
 }
 

@@ -61,6 +61,17 @@ async fn zstd_is_taken_until_it_is_refused() {
 }
 
 #[tokio::test]
+async fn pushes_are_kept_whole_once_that_is_asked_for() {
+    let (upstream, ledger, mut host) = start();
+    let first = scrape(&mut host, &ledger, 0);
+    assert_eq!(push(&upstream, first).await.expect("answered").status, 204);
+    upstream.keep_pushes();
+    let kept = host.scrape(NOW_MS + 1);
+    assert_eq!(push(&upstream, pack(&kept)).await.expect("answered").status, 204);
+    assert_eq!(upstream.pushes(), [kept]);
+}
+
+#[tokio::test]
 async fn who_has_not_the_word_is_not_let_in() {
     let (upstream, ledger, mut host) = start();
     upstream.set_mode(Mode::Authorize("Bearer word".into()));

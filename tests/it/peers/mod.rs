@@ -9,6 +9,7 @@
 //! writes to directly.
 
 mod demo;
+mod histograms;
 mod import;
 mod metrics;
 mod prometheus;
