@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// VictoriaMetrics shows what it has taken after a second or so.
 const PATIENCE: Duration = Duration::from_secs(30);
-const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Where the samples that were written to an upstream can be read.
 #[derive(Debug)]
@@ -22,20 +23,22 @@ pub struct Database {
     address: SocketAddr,
     /// None where the write path is not one of VictoriaMetrics.
     path: Option<String>,
+    /// Exports so far.
+    asked: AtomicU64,
 }
 
 impl Database {
     /// The database behind the write path `write`.
     pub fn new(address: SocketAddr, write: &str) -> Self {
         let path = write.strip_suffix("/api/v1/write").map(|prefix| format!("{prefix}/api/v1/export"));
-        Self { address, path }
+        Self { address, path, asked: AtomicU64::default() }
     }
 
-    /// All samples of the series that `selector` (as `{job="node"}`) matches; none where the server exports
-    /// nothing. An error where it does not answer.
-    pub async fn export(&self, selector: &str) -> io::Result<Option<Push>> {
+    /// All samples of the series with labels as `matcher` (as `job="node"`) has it; none where the server
+    /// exports nothing. An error where it does not answer.
+    pub async fn export(&self, matcher: &str) -> io::Result<Option<Push>> {
         let Some(path) = &self.path else { return Ok(None) };
-        let query = format!("{path}?match%5B%5D={}", percent_encoded(selector));
+        let query = format!("{path}?match%5B%5D={}", percent_encoded(&self.selector(matcher)));
         let answer = Client::new(self.address).get(&query).await?;
         if answer.status != 200 {
             return Ok(None);
@@ -50,7 +53,7 @@ impl Database {
         loop {
             ledger.lock().forget_arrivals();
             for node_id in node_ids {
-                let Some(push) = self.export(&format!("{{node_id=\"{node_id}\"}}")).await? else {
+                let Some(push) = self.export(&format!("node_id=\"{node_id}\"")).await? else {
                     return Ok(false);
                 };
                 ledger.lock().arrived(&push);
@@ -60,6 +63,13 @@ impl Database {
             }
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    /// VictoriaMetrics remembers for ten seconds which series a selector has found. One that is never the same is
+    /// looked up anew, also if it was asked too early; what it adds is true of every series.
+    fn selector(&self, matcher: &str) -> String {
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+        format!("{{{matcher},asked_before!=\"{asked}\"}}")
     }
 }
 
@@ -195,6 +205,13 @@ mod tests {
     #[test]
     fn a_selector_is_written_so_that_no_byte_of_it_is_special() {
         assert_eq!(percent_encoded("{a=\"b c\"}"), "%7Ba%3D%22b%20c%22%7D");
+    }
+
+    #[test]
+    fn no_selector_is_asked_twice() {
+        let database = Database::new(SocketAddr::from(([127, 0, 0, 1], 1)), "/api/v1/write");
+        let selectors = [(); 2].map(|()| database.selector(r#"a="b""#));
+        assert_eq!(selectors, [r#"{a="b",asked_before!="0"}"#, r#"{a="b",asked_before!="1"}"#]);
     }
 
     #[test]

@@ -124,6 +124,11 @@ async fn the_demo_passes_its_own_verdict_in_plain_lines() {
     for name in ["lost: answered, not delivered", "out of order", "never pushed, yet delivered"] {
         assert!(row(name).ends_with(" 0"), "{}", row(name));
     }
+    // Ten hosts push a thousand samples ten times a second, and never faster; the outage takes as long as was said.
+    let held =
+        row("held when the upstream came back").rsplit("  ").next().map(|count| count.replace(',', ""));
+    let held: u64 = held.and_then(|count| count.trim().parse().ok()).expect("a number");
+    assert!((1..600_000).contains(&held), "{held} samples were held after an outage of 3 s");
     let verdict = ran.out.lines().last().expect("it prints");
     assert_eq!(verdict, "all that was answered arrived, in order, and nothing else");
 }

@@ -1,8 +1,7 @@
 //! VictoriaMetrics' JSON lines, with the values that JSON has no numbers for.
 
-use super::{Samples, Through, Victoria, count, difference, now_ms};
+use super::{Samples, Through, Victoria, difference, now_ms};
 use crate::stage::{FIRST_MS, Stage};
-use pmm_buffer::harness::wait::until_async;
 use pmm_buffer::harness::{Client, SharedLedger};
 use pmm_buffer::model::{Push, PushBuilder, Sample, Span};
 use pmm_buffer::wire;
@@ -35,7 +34,7 @@ const WORDS: [(&str, f64); 4] = [
     ("\"NaN\"", f64::NAN),
 ];
 
-const SELECTOR: &str = r#"{job="import"}"#;
+const MATCHER: &str = r#"job="import""#;
 
 /// A line of a series with one sample. Its name is in need of escapes, and not ASCII.
 fn line(series: &str, value: &str, timestamp: i64) -> String {
@@ -106,12 +105,8 @@ async fn numbers_arrive_through_an_outage_as_they_do_directly() {
     post(through.agent.address(), "/api/v1/import", after).await;
     through.relay.open().expect("the port is ours");
     through.drained().await;
-    let (mut sent, mut stored) = (Samples::new(), Samples::new());
-    until_async("both databases show everything", async || {
-        (sent, stored) = (through.victoria.samples(SELECTOR).await, direct.samples(SELECTOR).await);
-        count(&sent) >= 5 * NUMBERS.len() && count(&stored) >= 5 * NUMBERS.len()
-    })
-    .await;
+    let all = 5 * NUMBERS.len();
+    let (sent, stored) = (through.victoria.shown(MATCHER, all).await, direct.shown(MATCHER, all).await);
     assert!(sent == stored, "{}", difference(&sent, &stored));
 }
 
@@ -132,12 +127,7 @@ async fn infinities_are_stored_and_no_nan_becomes_a_number() {
     post(through.agent.address(), "/api/v1/import", &[line("last", "1", now)]).await;
     wanted.append(&mut super::samples(&expected("last", 1.0, now)));
     through.drained().await;
-    let mut stored = Samples::new();
-    until_async("the database shows everything", async || {
-        stored = through.victoria.samples(SELECTOR).await;
-        count(&stored) >= wanted.len()
-    })
-    .await;
+    let stored = through.victoria.shown(MATCHER, wanted.len()).await;
     assert!(stored == wanted, "{}", difference(&stored, &wanted));
 }
 
@@ -152,12 +142,7 @@ async fn a_bad_line_refuses_the_whole_request_and_nothing_of_it_arrives() {
     assert!(answer.text().contains("line 2"), "{}", answer.text());
     post(through.agent.address(), "/api/v1/import", &[line("whole", "1", now)]).await;
     through.drained().await;
-    let mut stored = Samples::new();
-    until_async("the good request arrives", async || {
-        stored = through.victoria.samples(SELECTOR).await;
-        !stored.is_empty()
-    })
-    .await;
+    let stored = through.victoria.shown(MATCHER, 1).await;
     let wanted = super::samples(&expected("whole", 1.0, now));
     assert!(stored == wanted, "{}", difference(&stored, &wanted));
 }

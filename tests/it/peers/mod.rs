@@ -30,8 +30,11 @@ use tempfile::TempDir;
 /// Where PMM Server takes remote write, and VictoriaMetrics behind it.
 const WRITE: &str = "/victoriametrics/api/v1/write";
 
+/// Wait between two exports.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// Every series.
-const ALL: &str = r#"{__name__!=""}"#;
+const ALL: &str = r#"__name__!="""#;
 
 /// Series of a scrape of the agent, at the least.
 const SCRAPED_SERIES: usize = 50;
@@ -124,7 +127,7 @@ async fn assert_equal_around(outage: (i64, i64), through: &Victoria, direct: &Vi
             }
         }
         assert!(Instant::now() < deadline, "{}", difference(&sent, &expected));
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(PAUSE).await;
     }
     assert!(expected.len() >= SCRAPED_SERIES, "{} series", expected.len());
     let in_outage = count(&between(&expected, outage.0, outage.1));
@@ -201,10 +204,23 @@ impl Victoria {
         self.peer.process.answers(Self::HEALTH, DEADLINE).await.expect("the peer answers");
     }
 
-    /// All samples of the series that `selector` matches.
-    async fn samples(&self, selector: &str) -> Samples {
-        let export = self.database.export(selector).await.expect("it answers");
+    /// All samples of the series that `matcher` matches.
+    async fn samples(&self, matcher: &str) -> Samples {
+        let export = self.database.export(matcher).await.expect("it answers");
         samples(&export.expect("it exports"))
+    }
+
+    /// The same, once there are so many: a database shows them only after a second or so.
+    async fn shown(&self, matcher: &str, least: usize) -> Samples {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let shown = self.samples(matcher).await;
+            if count(&shown) >= least {
+                return shown;
+            }
+            assert!(Instant::now() < deadline, "{} of {least} samples", count(&shown));
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 }
 

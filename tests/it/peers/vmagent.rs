@@ -27,9 +27,9 @@ async fn what_vmagent_scrapes_arrives_through_an_outage_as_it_does_directly() {
         ]
     })
     .await;
-    through.accepted(3).await;
-    let outage = through.outage(8).await;
-    through.accepted(3).await;
+    through.accepted(2).await;
+    let outage = through.outage(4).await;
+    through.accepted(2).await;
     vmagent.stop().await;
     through.drained().await;
     assert_equal_around(outage, &through.victoria, &direct).await;
