@@ -3,12 +3,12 @@
 //!
 //! `cargo bench --bench vs_vmagent`; vmagent is looked for on PATH, then in `$PMM_BUFFER_TEST_PEERS/usr/bin`.
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use comfy_table::{CellAlignment, Table};
 use pmm_buffer::harness::{
-    Agent, Client, Flow, Launch, Load, ReservedPort, Schedule, SharedLedger, Upstream, Usage,
+    Flow, Launch, Load, ReservedPort, Schedule, SharedLedger, Upstream, Usage, find_peer,
 };
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 3;
@@ -45,7 +45,7 @@ fn main() -> anyhow::Result<()> {
     if std::env::args().any(|arg| arg == "--test") {
         return Ok(());
     }
-    let vmagent = find("vmagent")?;
+    let vmagent = find_peer("vmagent")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (mut buffer, mut peer) = (Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
@@ -55,14 +55,6 @@ fn main() -> anyhow::Result<()> {
     }
     report(&buffer, &peer);
     Ok(())
-}
-
-fn find(program: &str) -> anyhow::Result<PathBuf> {
-    let on_path = std::env::var_os("PATH").unwrap_or_default();
-    let peers = std::env::var_os("PMM_BUFFER_TEST_PEERS").map(|folder| PathBuf::from(folder).join("usr/bin"));
-    let mut folders = std::env::split_paths(&on_path).chain(peers);
-    let found = folders.find_map(|folder| Some(folder.join(program)).filter(|path| path.is_file()));
-    found.with_context(|| format!("{program} is missing; `make setup-peers` brings it"))
 }
 
 fn launch(kind: Kind, binary: &Path, port: &ReservedPort, folder: &Path, url: &str) -> Launch {
@@ -78,7 +70,7 @@ fn launch(kind: Kind, binary: &Path, port: &ReservedPort, folder: &Path, url: &s
         // Without it, vmagent sends out of order after an outage.
         "-remoteWrite.queues=1".to_owned(),
     ];
-    Launch { binary: binary.into(), args: args.map(Into::into).into(), address: port.address(), log }
+    Launch::new(binary, args.map(Into::into).into(), port.address(), &log)
 }
 
 async fn measure(kind: Kind, binary: &Path) -> anyhow::Result<Figures> {
@@ -86,8 +78,9 @@ async fn measure(kind: Kind, binary: &Path) -> anyhow::Result<Figures> {
     let ledger = SharedLedger::default();
     let mut upstream = Upstream::start(&ledger)?;
     let port = ReservedPort::new()?;
-    let agent = launch(kind, binary, &port, folder.path(), &upstream.url()).start()?;
-    answers(&agent).await?;
+    let mut agent = launch(kind, binary, &port, folder.path(), &upstream.url()).start()?;
+    // Both have that page.
+    agent.answers("/metrics", PATIENCE).await?;
 
     let idle = agent.usage()?;
     let schedule = Schedule { period: PERIOD, first_ms: FIRST_MS, step_ms: 5_000 };
@@ -130,19 +123,6 @@ async fn measure(kind: Kind, binary: &Path) -> anyhow::Result<Figures> {
         lost: verdict.lost as f64,
         out_of_order: verdict.out_of_order as f64,
     })
-}
-
-/// Waits until the agent's own metrics are served: both have that page.
-async fn answers(agent: &Agent) -> anyhow::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    let mut client = Client::new(agent.address());
-    while !client.get("/metrics").await.is_ok_and(|answer| answer.status == 200) {
-        if Instant::now() > deadline {
-            bail!("the agent does not answer; the end of its log:\n{}", agent.log_tail());
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    Ok(())
 }
 
 async fn until(what: &str, mut done: impl FnMut() -> bool) -> anyhow::Result<()> {

@@ -7,7 +7,6 @@
 //! Exit status: 0 where all that was answered arrived, in order, and nothing else did; else 1; 130 when it
 //! was interrupted.
 
-mod export;
 mod folder;
 mod report;
 mod side;
@@ -37,8 +36,6 @@ const STEP_MS: i64 = 5_000;
 const START_AGO_MS: i64 = 6 * 3600 * 1000;
 
 const STEADY: Duration = Duration::from_secs(5);
-const OUTAGE: Duration = Duration::from_secs(8);
-const AFTER_KILL: Duration = Duration::from_secs(4);
 /// At least this long pushes go on once the upstream is back.
 const BACK: Duration = Duration::from_secs(5);
 
@@ -60,13 +57,14 @@ pub fn run(args: &cli::Demo) -> anyhow::Result<ExitCode> {
             // Asked first: a terminal's Ctrl-C ends the agent too, which is then no failure of it.
             biased;
             interrupted = interrupted() => interrupted.map(|()| ExitCode::from(130)),
-            shown = show(args.upstream.as_deref()) => shown,
+            shown = show(args) => shown,
         }
     })
 }
 
-async fn show(upstream: Option<&str>) -> anyhow::Result<ExitCode> {
-    let report = Demo::start(upstream).await?.play().await?;
+async fn show(args: &cli::Demo) -> anyhow::Result<ExitCode> {
+    let outage = Duration::from_secs(args.seconds);
+    let report = Demo::start(args.upstream.as_deref()).await?.play(outage).await?;
     Ok(report::print(&report))
 }
 
@@ -124,19 +122,20 @@ impl Demo {
         Ok(Self { agent, launch, side, flow, ledger, view, folder, past, _port: port })
     }
 
-    async fn play(mut self) -> anyhow::Result<Report> {
+    /// Plays all of it, with pushes going on for `outage` while the upstream is down.
+    async fn play(mut self, outage: Duration) -> anyhow::Result<Report> {
         self.view.phase("1/4  steady flow");
         self.go_on(STEADY).await?;
         let steady = self.delivery().await?;
 
         self.view.phase("2/4  the upstream is down, pushes go on");
         self.side.close().await;
-        self.go_on(OUTAGE).await?;
+        self.go_on(outage * 2 / 3).await?;
 
         self.view.phase("3/4  kill -9 in the outage, then a restart on the same queue");
         let restart = self.kill_and_restart().await?;
         self.view.line(&format!("     ready again after {:.2} s", restart.as_secs_f64()));
-        self.go_on(AFTER_KILL).await?;
+        self.go_on(outage / 3).await?;
         let disk = self.disk().await?;
 
         self.view.phase("4/4  the upstream is back, pushes go on");

@@ -23,6 +23,8 @@ const LOG_TAIL: usize = 20;
 pub struct Launch {
     pub binary: PathBuf,
     pub args: Vec<OsString>,
+    /// Variables of its environment, beside the caller's; the caller's own `PMM_BUFFER_*` are not passed on.
+    pub env: Vec<(OsString, OsString)>,
     /// Where it listens: what the arguments or the file say.
     pub address: SocketAddr,
     /// What it writes to stdout and stderr goes to the end of this file.
@@ -30,6 +32,11 @@ pub struct Launch {
 }
 
 impl Launch {
+    /// Any program that listens on `address`: the agent, or a real peer of it.
+    pub fn new(binary: &Path, args: Vec<OsString>, address: SocketAddr, log: &Path) -> Self {
+        Self { binary: binary.into(), args, env: Vec::new(), address, log: log.into() }
+    }
+
     /// `run` with flags alone.
     pub fn flags(binary: &Path, address: SocketAddr, data_dir: &Path, url: &str, log: &Path) -> Self {
         let args = vec![
@@ -41,13 +48,13 @@ impl Launch {
             "--remote-write-url".into(),
             url.into(),
         ];
-        Self { binary: binary.into(), args, address, log: log.into() }
+        Self::new(binary, args, address, log)
     }
 
     /// `run` with a configuration file, which says to listen on `address`.
     pub fn config(binary: &Path, address: SocketAddr, file: &Path, log: &Path) -> Self {
         let args = vec!["run".into(), "--config".into(), file.into()];
-        Self { binary: binary.into(), args, address, log: log.into() }
+        Self::new(binary, args, address, log)
     }
 
     /// Starts the process. [`Agent::ready`] says when it takes pushes.
@@ -56,6 +63,7 @@ impl Launch {
         let mut command = Command::new(&self.binary);
         command.args(&self.args).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         remove_settings(&mut command, std::env::vars_os().map(|(name, _)| name));
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         let child = command.spawn()?;
         Ok(Agent { child, address: self.address, log: self.log.clone() })
     }
@@ -97,13 +105,18 @@ impl Agent {
 
     /// Waits until `/ready` answers 200. An error has the end of the log in it.
     pub async fn ready(&mut self, patience: Duration) -> io::Result<()> {
+        self.answers("/ready", patience).await
+    }
+
+    /// Waits until `path` answers 200: a peer may have no `/ready`. An error has the end of the log in it.
+    pub async fn answers(&mut self, path: &str, patience: Duration) -> io::Result<()> {
         let deadline = Instant::now() + patience;
         let mut client = Client::new(self.address);
         let why = loop {
             if let Some(status) = self.child.try_wait()? {
                 break format!("the agent ended with {status}");
             }
-            let asked = tokio::time::timeout_at(deadline, client.get("/ready")).await;
+            let asked = tokio::time::timeout_at(deadline, client.get(path)).await;
             match asked {
                 Ok(Ok(answer)) if answer.status == 200 => return Ok(()),
                 Ok(_) if Instant::now() < deadline => tokio::time::sleep(POLL).await,

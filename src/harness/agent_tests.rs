@@ -8,12 +8,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A shell that runs `script`.
 fn launch(script: &str, folder: &Path) -> Launch {
     let port = ReservedPort::new().expect("loopback");
-    Launch {
-        binary: "/bin/sh".into(),
-        args: vec!["-c".into(), script.into()],
-        address: port.address(),
-        log: folder.join("log"),
-    }
+    let args = vec!["-c".into(), script.into()];
+    Launch::new(Path::new("/bin/sh"), args, port.address(), &folder.join("log"))
 }
 
 fn folder() -> tempfile::TempDir {
@@ -66,6 +62,15 @@ async fn signals_reach_the_process_and_its_end_is_seen() {
     assert_eq!(ended.code(), Some(3));
     assert_eq!(agent.ended().expect("reaped").and_then(|status| status.code()), Some(3));
     agent.reload().expect_err("nothing is there to be signalled");
+}
+
+#[tokio::test]
+async fn variables_of_a_launch_reach_the_process() {
+    let folder = folder();
+    let mut launch = launch("echo $PMM_BUFFER_LISTEN", folder.path());
+    launch.env.push(("PMM_BUFFER_LISTEN".into(), "here".into()));
+    let agent = launch.start().expect("a shell");
+    crate::harness::wait::until("it was said", || agent.log().contains("here")).await;
 }
 
 #[tokio::test]

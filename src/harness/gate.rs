@@ -30,6 +30,10 @@ impl Gate {
         self.port.address()
     }
 
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// Listens, and gives each connection to `serve`. Must be called within a runtime, on a closed gate.
     pub(super) fn open<F>(&mut self, serve: impl Fn(TcpStream) -> F + Send + 'static) -> io::Result<()>
     where

@@ -13,27 +13,29 @@
 
 mod agent;
 mod client;
+mod database;
 mod flow;
 mod gate;
 mod ledger;
 mod load;
+mod peer;
 mod port;
 mod profile;
 mod pusher;
 mod relay;
 mod rng;
 mod upstream;
+pub mod wait;
 
 pub use agent::{Agent, Launch, Usage};
 pub use client::{Answer, Client};
+pub use database::Database;
 pub use flow::{Flow, Schedule};
 pub use ledger::{Ledger, SharedLedger, Verdict};
 pub use load::{HostLoad, Load, MAX_SERIES};
+pub use peer::find_peer;
 pub use port::ReservedPort;
 pub use pusher::{PushRefused, Pusher, pack};
 pub use relay::Relay;
 pub use rng::Rng;
 pub use upstream::{Mode, Seen, Totals, Upstream};
-
-#[cfg(test)]
-mod wait;

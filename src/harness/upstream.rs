@@ -7,7 +7,7 @@ use crate::wire;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -32,12 +32,23 @@ pub enum Mode {
     Answer { status: u16, retry_after: Option<Duration> },
     /// Answers zstd bodies with this status (VictoriaMetrics: 415 or 400), and takes others.
     RefuseZstd(u16),
+    /// Answers 401 unless the request has exactly this `Authorization`.
+    Authorize(String),
+    /// Answers 400 to a request with a series of this name in it, and takes others.
+    RefuseSeries(String),
     /// Takes nothing and resets the connection.
     Reset,
     /// Takes it and resets the connection: the sender cannot know that it arrived.
     LoseAnswer,
     /// Reads it and never answers.
     Hang,
+}
+
+impl Mode {
+    fn refuses(&self, push: &Push) -> bool {
+        let Self::RefuseSeries(name) = self else { return false };
+        push.series().any(|series| wire::metric_name(series.labels) == Some(name.as_bytes()))
+    }
 }
 
 /// One request as it came.
@@ -93,6 +104,8 @@ struct State {
     /// Number of the first request in `seen`.
     first: u64,
     totals: Totals,
+    /// None while pushes are not kept.
+    pushes: Option<Vec<Push>>,
 }
 
 impl Upstream {
@@ -124,6 +137,11 @@ impl Upstream {
         self.gate.open(move |stream| connection(stream, shared.clone()))
     }
 
+    /// False from [`Upstream::close`] to [`Upstream::open`].
+    pub fn is_open(&self) -> bool {
+        self.gate.is_open()
+    }
+
     /// What is done with requests from now on.
     pub fn set_mode(&self, mode: Mode) {
         self.shared.state().mode = mode;
@@ -137,6 +155,16 @@ impl Upstream {
     /// The last requests, the oldest first.
     pub fn seen(&self) -> Vec<Seen> {
         self.shared.state().seen.iter().cloned().collect()
+    }
+
+    /// Keeps what is taken from now on, whole: the ledger knows of samples only.
+    pub fn keep_pushes(&self) {
+        self.shared.state().pushes.get_or_insert_default();
+    }
+
+    /// What was taken since [`Upstream::keep_pushes`], the oldest first.
+    pub fn pushes(&self) -> Vec<Push> {
+        self.shared.state().pushes.clone().unwrap_or_default()
     }
 
     pub fn totals(&self) -> Totals {
@@ -173,6 +201,9 @@ impl Shared {
         let mut state = self.state();
         state.totals.samples += push.counts().all_samples();
         state.totals.body_bytes += body_bytes as u64;
+        if let Some(pushes) = &mut state.pushes {
+            pushes.push(push.clone());
+        }
     }
 }
 
@@ -231,9 +262,15 @@ async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Answered {
         Mode::Hang => pending().await,
         Mode::Answer { status, retry_after } => (status, retry_after, "as told".to_owned()),
         Mode::RefuseZstd(status) if encoding == b"zstd" => (status, None, "no zstd here".to_owned()),
+        Mode::Authorize(expected)
+            if head.headers.get(AUTHORIZATION).is_none_or(|value| *value != expected) =>
+        {
+            (401, None, "who are you".to_owned())
+        }
         _ if head.method != Method::POST => (405, None, "only POST".to_owned()),
         _ => match unpack(encoding, &body) {
             Err(error) => (400, None, error),
+            Ok(push) if mode.refuses(&push) => (400, None, "not this series".to_owned()),
             Ok(push) => {
                 shared.take(&push, body.len());
                 in_flight.note(|seen| seen.samples = push.counts().all_samples());

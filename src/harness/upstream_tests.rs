@@ -61,6 +61,43 @@ async fn zstd_is_taken_until_it_is_refused() {
 }
 
 #[tokio::test]
+async fn pushes_are_kept_whole_once_that_is_asked_for() {
+    let (upstream, ledger, mut host) = start();
+    let first = scrape(&mut host, &ledger, 0);
+    assert_eq!(push(&upstream, first).await.expect("answered").status, 204);
+    upstream.keep_pushes();
+    let kept = host.scrape(NOW_MS + 1);
+    assert_eq!(push(&upstream, pack(&kept)).await.expect("answered").status, 204);
+    assert_eq!(upstream.pushes(), [kept]);
+}
+
+#[tokio::test]
+async fn who_has_not_the_word_is_not_let_in() {
+    let (upstream, ledger, mut host) = start();
+    upstream.set_mode(Mode::Authorize("Bearer word".into()));
+    let body = scrape(&mut host, &ledger, 0);
+    let mut client = Client::new(upstream.address());
+    for (authorization, status) in [("Bearer other", 401), ("Bearer word", 204)] {
+        let headers = [("content-encoding", "snappy"), ("authorization", authorization)];
+        let answer = client.post("/write", &headers, body.clone()).await;
+        assert_eq!(answer.expect("answered").status, status);
+    }
+    assert_eq!(push(&upstream, body).await.expect("answered").status, 401);
+    assert_eq!(ledger.verdict().duplicates, 0);
+}
+
+#[tokio::test]
+async fn a_request_with_the_refused_series_is_refused_whole() {
+    let (upstream, ledger, mut host) = start();
+    let body = scrape(&mut host, &ledger, 0);
+    for (name, status) in [("up", 400), ("no_such_series", 204)] {
+        upstream.set_mode(Mode::RefuseSeries(name.into()));
+        assert_eq!(push(&upstream, body.clone()).await.expect("answered").status, status);
+    }
+    assert_eq!((ledger.verdict().delivered, ledger.verdict().duplicates), (SERIES, 0));
+}
+
+#[tokio::test]
 async fn a_script_comes_before_the_mode() {
     let (upstream, ledger, mut host) = start();
     upstream.script([Mode::Answer { status: 503, retry_after: Some(Duration::from_secs(7)) }, Mode::Reset]);

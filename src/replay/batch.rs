@@ -43,7 +43,7 @@ impl Part {
     pub fn halves(&self) -> Option<[Self; 2]> {
         let Range { start, end } = self.series;
         let middle = start + (end - start) / 2;
-        (end - start > 1).then(|| [Self { series: start..middle }, Self { series: middle..end }])
+        (end - start > 1).then_some([Self { series: start..middle }, Self { series: middle..end }])
     }
 
     /// Float and histogram samples in it.

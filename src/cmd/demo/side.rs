@@ -1,8 +1,7 @@
 //! The upstream's side of the demo: our own that verifies, or a real server behind a relay.
 
-use super::export::Database;
 use super::view::View;
-use crate::harness::{Agent, Relay, SharedLedger, Upstream};
+use crate::harness::{Agent, Database, Relay, SharedLedger, Upstream};
 use crate::status::UpstreamStatus;
 use anyhow::{Context, ensure};
 use hyper::Uri;
@@ -25,6 +24,8 @@ pub(super) struct Real {
     url: String,
     path: String,
     database: Database,
+    /// They name the series of this run.
+    node_ids: Vec<String>,
 }
 
 /// How far delivery has come, in samples.
@@ -85,7 +86,8 @@ impl Side {
         Ok(Self::Real(Real {
             relay: Relay::start(address).context("cannot listen on 127.0.0.1")?,
             url: url.to_owned(),
-            database: Database::new(address, &target.path, node_ids),
+            database: Database::new(address, &target.path),
+            node_ids,
             path: target.path,
         }))
     }
@@ -147,7 +149,9 @@ impl Side {
             Self::Own(_) => Ok(Checked::Arrivals),
             Self::Real(real) => {
                 view.phase("     the samples are read back from the database");
-                real.database.check(ledger).await
+                let checked = real.database.check(ledger, &real.node_ids).await;
+                let is_export = checked.context("the database does not answer the export")?;
+                Ok(if is_export { Checked::Export } else { Checked::Nothing })
             }
         }
     }

@@ -1,0 +1,14 @@
+//! The real program, driven from outside as its users drive it: flags and files, signals, kill -9, outages, and
+//! the real programs it stands between.
+//!
+//! Modules are filed by intent. Every wait is for a condition, with a deadline.
+
+mod commands;
+mod kill;
+mod outage;
+mod peers;
+mod secrets;
+mod signals;
+mod stage;
+mod start;
+mod upstreams;
