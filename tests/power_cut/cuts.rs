@@ -46,6 +46,12 @@ pub fn choose(events: &[Event], part: Range<usize>, wanted: usize, rng: &mut Rng
     cuts
 }
 
+/// A cut at every place, with every fate after which a store has to open.
+pub fn all(events: &[Event]) -> Vec<Cut> {
+    let fates = || FATES.into_iter().filter(|fate| !matches!(fate.data, Data::Pages(_)));
+    (0..=events.len()).flat_map(|after| fates().map(move |fate| Cut { after, fate })).collect()
+}
+
 /// The places just before and just after what matters: what happens seldom, and what happens at every push.
 fn boundaries(events: &[Event]) -> (Vec<usize>, Vec<usize>) {
     let (mut seldom, mut often) = (Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! The run of the real agent that is recorded: deliveries, an outage with a restart in it, catching up.
+//! The runs of the real agent that are recorded.
 
 use super::peers::{self, Load, PushId, Sent, Upstream};
 use super::trace::{Event, Recorder};
@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -38,41 +39,79 @@ pub struct Run {
     _scratch: TempDir,
 }
 
-/// Runs the agent under the recorder.
+/// Records deliveries, an outage with a restart in it, and catching up.
 pub fn record() -> Run {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    runtime.expect("a runtime").block_on(run())
+    block_on(async {
+        let scene = Scene::set().await;
+        let pushes = |pusher| (0..160).map(|number| peers::push((pusher, number))).collect();
+        let load: Load = (0..PUSHERS).map(pushes).collect();
+        let (sent, mut written) = (Sent::default(), Vec::new());
+
+        let mut agent = start(&scene.launch).await;
+        push(&agent, &load, 0..30, &sent).await;
+        delivered(&agent).await;
+        scene.upstream.is_down.store(true, Ordering::SeqCst);
+        push(&agent, &load, 30..90, &sent).await;
+        written.push(stop(agent).await);
+
+        agent = start(&scene.launch).await;
+        push(&agent, &load, 90..120, &sent).await;
+        scene.upstream.is_down.store(false, Ordering::SeqCst);
+        push(&agent, &load, 120..160, &sent).await;
+        delivered(&agent).await;
+        written.push(stop(agent).await);
+
+        scene.end(load, sent, written)
+    })
 }
 
-async fn run() -> Run {
-    let scratch = tempfile::tempdir().expect("a temporary folder");
-    let folder = scratch.path().join("data");
-    std::fs::create_dir(&folder).expect("a folder of our own");
-    let recorder = Recorder::compile(scratch.path(), &folder);
-    let (upstream, url) = Upstream::start().await.expect("loopback");
-    let port = ReservedPort::new().expect("loopback");
-    let launch = launch(&recorder, &port, &folder, &url, scratch.path());
-    let load: Load =
-        (0..PUSHERS).map(|pusher| (0..160).map(|n| peers::push((pusher, n))).collect()).collect();
-    let (sent, mut written) = (Sent::default(), Vec::new());
+/// Records the first start, in an empty folder, and an end before anything is pushed.
+pub fn record_first_start() -> Run {
+    block_on(async {
+        let scene = Scene::set().await;
+        let written = stop(start(&scene.launch).await).await;
+        scene.end(Load::new(), Sent::default(), vec![written])
+    })
+}
 
-    let mut agent = start(&launch).await;
-    push(&agent, &load, 0..30, &sent).await;
-    delivered(&agent).await;
-    upstream.is_down.store(true, Ordering::SeqCst);
-    push(&agent, &load, 30..90, &sent).await;
-    written.push(stop(agent).await);
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("a runtime").block_on(future)
+}
 
-    agent = start(&launch).await;
-    push(&agent, &load, 90..120, &sent).await;
-    upstream.is_down.store(false, Ordering::SeqCst);
-    push(&agent, &load, 120..160, &sent).await;
-    delivered(&agent).await;
-    written.push(stop(agent).await);
+/// What the agent runs in.
+struct Scene {
+    scratch: TempDir,
+    folder: PathBuf,
+    recorder: Recorder,
+    upstream: Arc<Upstream>,
+    launch: Launch,
+    _port: ReservedPort,
+}
 
-    let sent = sent.lock().expect("nobody panicked").clone();
-    let events = recorder.events();
-    Run { events, load, sent, taken: upstream.taken(), written, folder, _scratch: scratch }
+impl Scene {
+    async fn set() -> Self {
+        let scratch = tempfile::tempdir().expect("a temporary folder");
+        let folder = scratch.path().join("data");
+        std::fs::create_dir(&folder).expect("a folder of our own");
+        let recorder = Recorder::compile(scratch.path(), &folder);
+        let (upstream, url) = Upstream::start().await.expect("loopback");
+        let port = ReservedPort::new().expect("loopback");
+        let launch = launch(&recorder, &port, &folder, &url, scratch.path());
+        Self { scratch, folder, recorder, upstream, launch, _port: port }
+    }
+
+    fn end(self, load: Load, sent: Sent, written: Vec<u64>) -> Run {
+        Run {
+            events: self.recorder.events(),
+            load,
+            sent: sent.lock().expect("nobody panicked").clone(),
+            taken: self.upstream.taken(),
+            written,
+            folder: self.folder,
+            _scratch: self.scratch,
+        }
+    }
 }
 
 fn launch(recorder: &Recorder, port: &ReservedPort, folder: &Path, url: &str, scratch: &Path) -> Launch {
