@@ -277,8 +277,8 @@ impl Disk {
         }
     }
 
-    /// The path of a file that [`Disk::write_out`] makes with this generator, and that is not in `folder` as it
-    /// was made.
+    /// The path of a file that [`Disk::write_out`] makes with this generator, and that is not in `folder` as
+    /// it was made.
     pub fn find_touched(&self, fate: Fate, rng: &mut Rng, folder: &Path) -> Option<String> {
         let again = tempfile::tempdir().expect("a temporary folder");
         self.write_out(fate, rng, again.path());
