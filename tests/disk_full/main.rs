@@ -42,6 +42,24 @@ fn a_full_disk_refuses_pushes_delivers_what_it_has_and_loses_nothing() {
     });
 }
 
+#[test]
+fn pushes_are_taken_again_without_a_restart_once_there_is_space() {
+    disk::in_own_mounts("pushes_are_taken_again_without_a_restart_once_there_is_space", async {
+        let mut scene = Scene::set().await;
+        scene.fill_behind_an_outage().await;
+
+        scene.disk.give_back();
+        scene.push_until(|answer| answer.status == 204).await;
+        scene.agent.ready(PATIENCE).await.expect("accepting is told by /ready too");
+        scene.upstream.set_mode(Mode::Accept);
+        scene.delivered("what was answered before, during and after").await;
+        scene.agent.kill().expect("a child");
+        scene.restart().await;
+        scene.push_until(|answer| answer.status == 204).await;
+        scene.delivered("the queue goes on after a restart").await;
+    });
+}
+
 /// An agent on a small disk, between one pusher and an upstream.
 struct Scene {
     disk: SmallDisk,
