@@ -2,12 +2,14 @@
 
 use super::peers::{self, Load};
 use super::record::{MAX_BYTES, UPSTREAM};
+use pmm_buffer::config;
 use pmm_buffer::harness::Ledger;
 use pmm_buffer::model::Push;
 use pmm_buffer::queue::{OpenError, Options, Queue, ReadLimit, Reader};
 use pmm_buffer::telemetry::Metrics;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 const ALL: ReadLimit = ReadLimit { records: u64::MAX, samples: u64::MAX, bytes: usize::MAX };
 
@@ -63,13 +65,14 @@ pub fn judge(folder: &Path, before: &Before<'_>) -> Result<Found, String> {
 
 /// The only place that knows the queue's options.
 fn options(folder: &Path) -> Options {
-    Options { path: folder.join("queue"), max_bytes: MAX_BYTES }
+    let settings = config::Queue { max_bytes: MAX_BYTES, rewind: Duration::ZERO, ..config::Queue::default() };
+    Options { path: folder.join("queue"), settings, clock: Arc::new(|| 0) }
 }
 
 /// Takes the next batch as an upstream does that settles at once.
 fn deliver(reader: &mut Reader) -> Result<Option<Push>, String> {
     let Some(batch) = reader.read(ALL).map_err(|error| error.to_string())? else { return Ok(None) };
-    reader.ack(batch.end);
+    reader.ack(batch.end, Instant::now());
     Ok(Some(batch.push))
 }
 

@@ -117,7 +117,7 @@ impl Scene {
 fn launch(recorder: &Recorder, port: &ReservedPort, folder: &Path, url: &str, scratch: &Path) -> Launch {
     let config = scratch.join("pmm-buffer.yml");
     let text = format!(
-        "listen: {}\ndata_dir: {}\nqueue: {{max_bytes: {MAX_BYTES}}}\nremote_write:\n  - url: {url}\n    \
+        "listen: {}\ndata_dir: {}\nqueue: {{max_bytes: {MAX_BYTES}, rewind: 0s}}\nremote_write:\n  - url: {url}\n    \
          queue_config: {{max_samples_per_send: 40, min_backoff: 10ms, max_backoff: 50ms}}\n",
         port.address(),
         folder.display(),
@@ -126,7 +126,8 @@ fn launch(recorder: &Recorder, port: &ReservedPort, folder: &Path, url: &str, sc
     let mut args = recorder.arguments();
     args.extend([env!("CARGO_BIN_EXE_pmm-buffer").into(), "run".into(), "--config".into()]);
     args.push(OsString::from(config));
-    Launch { binary: "/usr/bin/env".into(), args, address: port.address(), log: scratch.join("log") }
+    let log = scratch.join("log");
+    Launch { binary: "/usr/bin/env".into(), args, env: Vec::new(), address: port.address(), log }
 }
 
 async fn start(launch: &Launch) -> Agent {
