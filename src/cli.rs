@@ -64,6 +64,9 @@ pub struct Overrides {
     /// Disk space for what waits, such as 1GiB [default: 1GiB]
     #[arg(long, value_name = "SIZE", env = "PMM_BUFFER_QUEUE_MAX_BYTES", hide_env_values = true)]
     queue_max_bytes: Option<String>,
+    /// How far back delivery begins again when an upstream was away, such as 10s; 0s is off [default: 10s]
+    #[arg(long, value_name = "DURATION", env = "PMM_BUFFER_QUEUE_REWIND", hide_env_values = true)]
+    queue_rewind: Option<String>,
     /// What is logged: error, warn, info or debug [default: info]
     #[arg(long, value_name = "LEVEL", env = "PMM_BUFFER_LOG_LEVEL", hide_env_values = true)]
     log_level: Option<String>,
@@ -106,6 +109,7 @@ impl Overrides {
             listen: self.listen.clone(),
             data_dir: self.data_dir.clone(),
             queue_max_bytes: self.queue_max_bytes.clone(),
+            queue_rewind: self.queue_rewind.clone(),
             log_level: self.log_level.clone(),
             log_format: self.log_format.clone(),
             remote_write_url: self.remote_write_url.clone(),

@@ -79,11 +79,12 @@ impl Agent {
             clock: Arc::new(wall_clock_ms),
         };
         let names: Vec<_> = config.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
-        let mut queue = Queue::open(options, &names, metrics.clone())?;
+        // Before the queue: what fails from here on would have to close it.
         let listener = TcpListener::bind(config.listen).await.with_context(|| {
             let address = config.listen;
             format!("cannot listen on {address}; is another agent running? `listen` sets another address")
         })?;
+        let mut queue = Queue::open(options, &names, metrics.clone())?;
         let spawn = |settings: Settings| {
             let reader = queue.reader(&settings.upstream.name);
             Replay::spawn(reader, settings, metrics.clone(), wall_clock, RandomState::new().hash_one(()))

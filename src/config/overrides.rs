@@ -16,6 +16,8 @@ pub struct Overrides {
     pub data_dir: Option<String>,
     /// `queue.max_bytes`.
     pub queue_max_bytes: Option<String>,
+    /// `queue.rewind`.
+    pub queue_rewind: Option<String>,
     /// `log.level`.
     pub log_level: Option<String>,
     /// `log.format`.
@@ -66,6 +68,7 @@ impl Overrides {
             ("--listen or PMM_BUFFER_LISTEN", "listen", &self.listen),
             ("--data-dir or PMM_BUFFER_DATA_DIR", "data_dir", &self.data_dir),
             ("--queue-max-bytes or PMM_BUFFER_QUEUE_MAX_BYTES", "queue.max_bytes", &self.queue_max_bytes),
+            ("--queue-rewind or PMM_BUFFER_QUEUE_REWIND", "queue.rewind", &self.queue_rewind),
             ("--log-level or PMM_BUFFER_LOG_LEVEL", "log.level", &self.log_level),
             ("--log-format or PMM_BUFFER_LOG_FORMAT", "log.format", &self.log_format),
             ("--remote-write-url or PMM_BUFFER_REMOTE_WRITE_URL", "remote_write.url", &self.remote_write_url),

@@ -166,7 +166,9 @@ impl Chain {
     pub fn take_back(&mut self, upstream: usize, now: Instant) -> Mark {
         let cursor = &mut self.cursors[upstream];
         let from = self.recent[upstream].rewind(now, cursor.acked);
-        (cursor.acked, cursor.read) = (from, from);
+        if from.position < cursor.acked.position {
+            (cursor.acked, cursor.read) = (from, from);
+        }
         self.check();
         from
     }

