@@ -75,6 +75,7 @@ async fn a_bad_configuration_ends_with_64_and_every_error_with_its_line() {
     let mut stage = Stage::with_config("", "");
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/config/values.bad.yml");
     stage.launch.args = vec!["run".into(), "--config".into(), file.into()];
+    stage.launch.env.clear();
     let mut agent = stage.launch.start().expect("the program starts");
     assert_eq!(ended(&mut agent).await.code(), Some(64));
     let expected = include_str!("../config/values.bad.txt");
