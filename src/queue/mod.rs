@@ -100,7 +100,7 @@ pub enum OpenError {
     )]
     Version { path: PathBuf, found: u8, known: u8 },
     #[error(
-        "the queue in {path} is damaged and was left as it is ({what}); keep a copy of the folder, then run `pmm-buffer queue repair {path}`"
+        "the queue in {path} is damaged and was left as it is ({what}); keep a copy of the folder, then move it away to start with an empty queue"
     )]
     Damaged { path: PathBuf, what: String },
     #[error("cannot start the queue's thread: {0}")]
