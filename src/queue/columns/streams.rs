@@ -128,7 +128,6 @@ impl Packer {
             }
         }
         while self.context.end_stream(&mut out).expect(BUG) > 0 {}
-        drop(out);
         self.packed.shrink_to(1 << 20);
     }
 }
