@@ -10,6 +10,7 @@ use rocksdb::{
     ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, LogLevel, Options,
     ReadOptions, WriteBatch, WriteOptions,
 };
+use rustix::fs::FlockOperation;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -92,7 +93,8 @@ impl Store {
     /// Damage that RocksDB can pass over is passed over, see [`Found::damage`]; what it cost is counted where it is
     /// read. What cannot be opened at all is refused and left as it is.
     pub fn open(path: &Path, limits: &Limits) -> Result<(Self, Found), OpenError> {
-        let is_new = prepare_folder(path)?;
+        let folder = Folder::prepare(path)?;
+        let is_new = folder.is_new;
         let mut damage = Vec::new();
         let db = match open_db(path, limits, is_new, Care::Strict) {
             Ok(db) => db,
@@ -107,6 +109,7 @@ impl Store {
         let refuse = |error: StoreError| open_error(path, error.to_string());
         if is_new {
             store.initialize().map_err(refuse)?;
+            folder.finish().map_err(|error| OpenError::Folder { path: path.to_owned(), error })?;
         }
         store.check_format(&mut damage)?;
         let mut found = store.read_meta();
@@ -139,10 +142,6 @@ impl Store {
         batch.batch.put_cf(self.records(), keys::ANCHOR, []);
         self.write(batch, true)?;
         self.db.flush_cf(self.records())?;
-        // The files' names must survive a power cut as their contents do.
-        for folder in [Some(self.path.as_path()), self.path.parent()].into_iter().flatten() {
-            let _ = fs::File::open(folder).and_then(|folder| folder.sync_all());
-        }
         Ok(())
     }
 
@@ -375,23 +374,79 @@ const MOST_SKIPPED: u32 = 1 << 18;
 /// The file that names RocksDB's list of files: where it is, there is a store.
 const CURRENT: &str = "CURRENT";
 
-/// Makes the folder if it is missing. Returns true where a new store may be made in it: only an empty folder
-/// is, because a folder with files and no store in it may be a store that lost its first file.
-fn prepare_folder(path: &Path) -> Result<bool, OpenError> {
-    let io = |error: io::Error| OpenError::Folder { path: path.to_owned(), error };
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
-    if path.join(CURRENT).exists() {
-        return Ok(false);
-    }
-    // RocksDB leaves these behind when it could not finish making a store.
-    let harmless = |name: &str| name == "LOCK" || name.starts_with("LOG") || name == "lost+found";
-    for entry in fs::read_dir(path).map_err(io)? {
-        let name = entry.map_err(io)?.file_name();
-        if !harmless(&name.to_string_lossy()) {
-            return Err(missing_store(path));
+/// Stands in the folder while a new store is made in it, and goes before the first push is taken: a store that has it
+/// never answered for anything.
+const UNFINISHED: &str = "UNFINISHED";
+
+/// The folder of a store that is being opened. Nobody else opens or makes one in it meanwhile.
+struct Folder<'a> {
+    path: &'a Path,
+    /// A new store may be made in it.
+    is_new: bool,
+    /// Locked until it is dropped; from then on RocksDB's own lock stands.
+    locked: fs::File,
+}
+
+impl<'a> Folder<'a> {
+    /// Makes the folder if it is missing. A new store may be made only in one that is empty, or that holds nothing but
+    /// what a start that was cut off left behind: a folder with files and no store in it may be a store that lost its
+    /// first file.
+    fn prepare(path: &'a Path) -> Result<Self, OpenError> {
+        let io = |error: io::Error| OpenError::Folder { path: path.to_owned(), error };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
+        let locked = fs::File::open(path).map_err(io)?;
+        rustix::fs::flock(&locked, FlockOperation::NonBlockingLockExclusive).map_err(
+            |error| match error {
+                rustix::io::Errno::WOULDBLOCK => OpenError::Locked { path: path.to_owned() },
+                error => io(error.into()),
+            },
+        )?;
+        let mut folder = Self { path, is_new: true, locked };
+        if path.join(UNFINISHED).exists() {
+            folder.clear().map_err(io)?;
+        } else if path.join(CURRENT).exists() {
+            folder.is_new = false;
+            return Ok(folder);
         }
+        for entry in fs::read_dir(path).map_err(io)? {
+            let name = entry.map_err(io)?.file_name().to_string_lossy().into_owned();
+            if name != UNFINISHED && name != "lost+found" && !name.starts_with("LOG") && name != "LOCK" {
+                return Err(missing_store(path));
+            }
+        }
+        fs::File::create(path.join(UNFINISHED)).and_then(|marker| marker.sync_all()).map_err(io)?;
+        folder.sync().map_err(io)?;
+        Ok(folder)
     }
-    Ok(true)
+
+    /// Removes what a start left that was cut off before its store took anything.
+    fn clear(&self) -> io::Result<()> {
+        let is_of_a_store = |name: &str| {
+            let begins = ["CURRENT", "MANIFEST-", "OPTIONS-", "IDENTITY", "LOG"];
+            begins.iter().any(|begin| name.starts_with(begin))
+                || [".log", ".sst", ".dbtmp"].iter().any(|end| name.ends_with(end))
+        };
+        for entry in fs::read_dir(self.path)? {
+            let entry = entry?;
+            if entry.file_name().to_str().is_some_and(is_of_a_store) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The new store is complete and synced: it may take pushes.
+    fn finish(&self) -> io::Result<()> {
+        self.sync()?;
+        fs::remove_file(self.path.join(UNFINISHED))?;
+        self.sync()
+    }
+
+    /// The names of files must survive a power cut as their contents do.
+    fn sync(&self) -> io::Result<()> {
+        self.locked.sync_all()?;
+        self.path.parent().map_or(Ok(()), |parent| fs::File::open(parent)?.sync_all())
+    }
 }
 
 /// There is no store that could be opened: it lost its first file, or there never was one.

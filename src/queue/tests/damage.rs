@@ -197,3 +197,24 @@ fn a_later_format_is_refused_by_its_number() {
     let error = fixture.try_open().err().unwrap();
     assert!(matches!(error, OpenError::Version { found: 9, .. }), "{error}");
 }
+
+#[test]
+fn a_first_start_that_was_cut_off_is_made_good_by_the_next_and_takes_nothing_of_others_with_it() {
+    let mut fixture = Fixture::new(&["a"], 64 * MIB);
+    fixture.close();
+    // The marker stands until the store is whole; what was there by then is worth nothing.
+    fs::remove_file(fixture.path().join("CURRENT")).unwrap();
+    fs::write(fixture.path().join("000000.dbtmp"), "half").unwrap();
+    fs::write(fixture.path().join("UNFINISHED"), "").unwrap();
+    fixture.open();
+    assert!(!fixture.path().join("UNFINISHED").exists());
+    fixture.append(push(0, 1), 0);
+    fixture.reopen();
+    assert_eq!(ids(&fixture.readers[0].read(ALL).unwrap().unwrap()), [0]);
+    fixture.close();
+    let notes = fixture.path().join("notes.txt");
+    fs::write(&notes, "mine").unwrap();
+    fs::write(fixture.path().join("UNFINISHED"), "").unwrap();
+    assert!(fixture.try_open().is_err());
+    assert_eq!(fs::read(notes).unwrap(), b"mine");
+}
