@@ -23,10 +23,11 @@ mod labels;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use field::put_varint;
 pub use labels::{Label, Labels, append_label, label_len, labels, metric_name};
 
 use crate::model::{Counts, Push, PushBuilder, Sample, SeriesView, Span};
-use field::{FIXED64, Field, Fields, VARINT, field_len, put_head, put_varint, varint_len};
+use field::{FIXED64, Field, Fields, VARINT, field_len, put_head, varint_len};
 use std::ops::Range;
 
 // Field numbers of `WriteRequest`, `TimeSeries` and `Sample`.

@@ -133,16 +133,7 @@ fn render(status: &Status) -> String {
 fn queue(out: &mut String, status: &Status) {
     let queue = &status.queue;
     line(out, "queue", &queue.path);
-    let mut disk = format!(
-        "{} of {} ({} %)",
-        human::bytes(queue.disk_bytes),
-        human::bytes(queue.max_bytes),
-        queue.used_percent()
-    );
-    if let Some(free) = status.disk_free_bytes {
-        let _ = write!(disk, ", {} free on its file system", human::bytes(free));
-    }
-    line(out, "disk", &disk);
+    line(out, "disk", &human::disk(status));
     if let Some(memory) = status.resident_bytes {
         line(out, "memory", &human::bytes(memory));
     }

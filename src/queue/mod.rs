@@ -18,6 +18,7 @@
 //! | `retention` | which segments go, and why (pure) |
 //! | `recent` | what was settled lately, for a rewind (pure) |
 //! | `keys` | keys of the store (pure) |
+//! | `folder` | the folder that the store is in |
 //! | `store` | RocksDB, and nothing else knows of it |
 //! | `shared` | what committer, readers and status share |
 //! | `appender` | the handle that feeds the committer |
@@ -31,6 +32,7 @@
 mod appender;
 pub mod columns;
 mod committer;
+mod folder;
 mod interval;
 mod keys;
 mod merge;

@@ -44,7 +44,6 @@ impl Recent {
 
     /// The settled position moved on to `to`.
     pub fn settled(&mut self, now: Instant, to: Mark) {
-        self.move_base(now);
         let before = self.last.replace((now, to));
         let is_step = self.steps.back().is_none_or(|(at, _)| *at + self.window / STEPS <= now);
         if is_step {

@@ -80,16 +80,7 @@ fn agent(html: &mut String, status: &Status) {
     );
     let queue = &status.queue;
     row(html, "queue", "", &queue.path);
-    let mut disk = format!(
-        "{} of {} ({} %)",
-        human::bytes(queue.disk_bytes),
-        human::bytes(queue.max_bytes),
-        queue.used_percent()
-    );
-    if let Some(free) = status.disk_free_bytes {
-        let _ = write!(disk, ", {} free on its file system", human::bytes(free));
-    }
-    row(html, "disk", "", &disk);
+    row(html, "disk", "", &human::disk(status));
     if let Some(memory) = status.resident_bytes {
         row(html, "memory", "", &human::bytes(memory));
     }

@@ -1,6 +1,6 @@
 //! Figures and texts of a status as a person reads them.
 
-use super::{UpstreamState, UpstreamStatus};
+use super::{Status, UpstreamState, UpstreamStatus};
 use std::borrow::Cow;
 
 /// A count with its thousands set apart: `1,234,567`.
@@ -36,6 +36,17 @@ pub fn span(seconds: f64) -> String {
         0 => format!("{} {name}", whole / unit),
         rest => format!("{} {name} {rest} {next_name}", whole / unit),
     }
+}
+
+/// What the queue takes on disk, of what it may take, and what is free beside it.
+pub fn disk(status: &Status) -> String {
+    let queue = &status.queue;
+    let mut disk =
+        format!("{} of {} ({} %)", bytes(queue.disk_bytes), bytes(queue.max_bytes), queue.used_percent());
+    if let Some(free) = status.disk_free_bytes {
+        disk.push_str(&format!(", {} free on its file system", bytes(free)));
+    }
+    disk
 }
 
 /// An upstream's state in words.

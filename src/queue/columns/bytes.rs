@@ -1,14 +1,4 @@
-//! Varints as protobuf has them, zig-zag, and a reader that cannot run over.
-
-/// Appends `value` in 7-bit groups, the lowest first.
-#[inline]
-pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
+//! Zig-zag, and a reader of varints and slices that cannot run over.
 
 /// Small magnitudes of either sign become small numbers.
 #[inline]
@@ -74,6 +64,7 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::put_varint;
     use proptest::prelude::*;
 
     proptest! {

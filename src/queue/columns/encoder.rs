@@ -1,9 +1,10 @@
 //! Push → columns.
 
-use super::bytes::{put_varint, zigzag};
+use super::bytes::zigzag;
 use super::series::{Last, NEW_SCALE};
 use super::streams::{Column, Packer, Streams};
 use crate::model::{Push, Sample, SeriesView};
+use crate::wire::put_varint;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use xxhash_rust::xxh3::xxh3_128;

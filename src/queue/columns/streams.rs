@@ -1,7 +1,8 @@
 //! The columns of one record, and how they are packed: one zstd frame with a block for each column, so that each has
 //! the entropy tables that fit it.
 
-use super::bytes::{Reader, put_varint};
+use super::bytes::Reader;
+use crate::wire::put_varint;
 use zstd::zstd_safe::{CCtx, CParameter, DCtx, InBuffer, OutBuffer};
 
 /// The columns, in the order they are written.

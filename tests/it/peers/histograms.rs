@@ -3,7 +3,7 @@
 //! Debian's VictoriaMetrics (1.79) ignores them, so here an upstream of ours takes its place, and a second one takes
 //! what Prometheus says it pushed.
 
-use super::{Peer, now_ms};
+use super::{now_ms, start_prometheus};
 use crate::stage::{Stage, terminate};
 use pmm_buffer::harness::wait::{DEADLINE, until};
 use pmm_buffer::harness::{SharedLedger, Upstream};
@@ -11,7 +11,6 @@ use pmm_buffer::model::Push;
 use pmm_buffer::{proto, wire};
 use prost::Message;
 use std::collections::BTreeSet;
-use std::fs;
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -190,7 +189,6 @@ async fn native_histograms_and_exemplars_of_prometheus_arrive_as_they_were_sent(
     direct.keep_pushes();
     let mut agent = stage.start().await;
     let folder = stage.folder.path().to_owned();
-    let config = folder.join("prometheus.yml");
     let entry = |url: &str| {
         format!(
             "  - url: {url}\n    send_exemplars: true\n    send_native_histograms: true\n    \
@@ -204,16 +202,8 @@ async fn native_histograms_and_exemplars_of_prometheus_arrive_as_they_were_sent(
         entry(&format!("http://{}/api/v1/write", agent.address())),
         entry(&direct.url())
     );
-    fs::write(&config, text).expect("writable");
-    let mut prometheus = Peer::start("prometheus", &folder, "/-/ready", |address| {
-        vec![
-            format!("--web.listen-address={address}"),
-            format!("--config.file={}", config.display()),
-            format!("--storage.tsdb.path={}", folder.join("prometheus").display()),
-            "--enable-feature=native-histograms,exemplar-storage".to_owned(),
-        ]
-    })
-    .await;
+    let features = ["--enable-feature=native-histograms,exemplar-storage"];
+    let mut prometheus = start_prometheus(&folder, &text, &features).await;
     let sent = |upstream: &Upstream, after: i64| {
         let (histograms, exemplars) = carried(&upstream.pushes());
         let is_after = |carried: &Carried| carried.iter().filter(|(_, at, _)| *at > after).count() >= SCRAPES;

@@ -47,6 +47,21 @@ fn peer(program: &str) -> PathBuf {
     find_peer(program).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// A Prometheus with this configuration, which lives in `folder`.
+async fn start_prometheus(folder: &Path, config: &str, more: &[&str]) -> Peer {
+    let file = folder.join("prometheus.yml");
+    std::fs::write(&file, config).expect("writable");
+    Peer::start("prometheus", folder, "/-/ready", |address| {
+        let args = [
+            format!("--web.listen-address={address}"),
+            format!("--config.file={}", file.display()),
+            format!("--storage.tsdb.path={}", folder.join("prometheus").display()),
+        ];
+        args.into_iter().chain(more.iter().map(|arg| (*arg).to_owned())).collect()
+    })
+    .await
+}
+
 /// The wall clock, in milliseconds since the epoch: a database takes no sample of another time.
 #[expect(clippy::disallowed_methods, reason = "a real database keeps only what is recent")]
 fn now_ms() -> i64 {

@@ -1,14 +1,12 @@
 //! Prometheus scrapes the agent's own metrics and pushes them through it, and directly to a second database.
 
-use super::{Peer, Through, Victoria, WRITE, assert_equal_around};
-use std::fs;
+use super::{Through, Victoria, WRITE, assert_equal_around, start_prometheus};
 
 #[tokio::test]
 async fn what_prometheus_scrapes_arrives_through_an_outage_as_it_does_directly() {
     let mut through = Through::start().await;
     let direct = Victoria::start().await;
     let folder = through.folder.path().to_owned();
-    let config = folder.join("prometheus.yml");
     let target = through.agent.address();
     let entry = |url: &str| {
         format!("  - url: {url}\n    queue_config: {{batch_send_deadline: 200ms, max_shards: 1}}\n")
@@ -19,15 +17,7 @@ async fn what_prometheus_scrapes_arrives_through_an_outage_as_it_does_directly()
         entry(&format!("http://{target}{WRITE}")),
         entry(&direct.url())
     );
-    fs::write(&config, text).expect("writable");
-    let mut prometheus = Peer::start("prometheus", &folder, "/-/ready", |address| {
-        vec![
-            format!("--web.listen-address={address}"),
-            format!("--config.file={}", config.display()),
-            format!("--storage.tsdb.path={}", folder.join("prometheus").display()),
-        ]
-    })
-    .await;
+    let mut prometheus = start_prometheus(&folder, &text, &[]).await;
     through.accepted(2).await;
     let outage = through.outage(8).await;
     through.accepted(2).await;
