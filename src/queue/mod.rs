@@ -170,7 +170,7 @@ impl Queue {
             limits,
             encoder: SegmentEncoder::new(),
             persisted: shared.acked(),
-            footprint: Footprint::default(),
+            footprint: Footprint::of(store.disk_bytes()),
             is_out_of_space: false,
         };
         let (commands, receiver) = mpsc::channel(appender::CHANNEL);

@@ -60,7 +60,7 @@ impl Limits {
 
 /// What the folder takes, without looking at it for each write: its size when it was measured last, and what it may
 /// have grown by since.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Footprint {
     measured: u64,
     written: u64,
@@ -68,8 +68,8 @@ pub struct Footprint {
 
 impl Footprint {
     /// The folder was found to take so many bytes.
-    pub fn measure(&mut self, bytes: u64) {
-        *self = Self { measured: bytes, written: 0 };
+    pub fn of(bytes: u64) -> Self {
+        Self { measured: bytes, written: 0 }
     }
 
     /// So many encoded bytes were written.
@@ -209,13 +209,12 @@ mod tests {
     fn a_folder_is_measured_when_it_may_be_near_its_limit() {
         let limits = of(16 << 20);
         let buffers = 2 * limits.write_buffer_bytes;
-        let mut footprint = Footprint::default();
-        footprint.measure(1_000);
+        let mut footprint = Footprint::of(1_000);
         assert!(!footprint.must_be_measured(1_000 + buffers, &limits));
         footprint.write(500);
         assert!(!footprint.must_be_measured(2_000 + buffers, &limits));
         assert!(footprint.must_be_measured(1_999 + buffers, &limits));
-        footprint.measure(900);
+        let footprint = Footprint::of(900);
         assert!(!footprint.must_be_measured(1_000 + buffers, &limits));
     }
 

@@ -58,7 +58,7 @@ impl Committer {
         let is_near =
             |footprint: &Footprint| footprint.must_be_measured(self.settings.max_bytes, &self.limits);
         while is_near(&self.footprint) {
-            self.footprint.measure(self.store.disk_bytes());
+            self.footprint = Footprint::of(self.store.disk_bytes());
             if !is_near(&self.footprint) || Instant::now() >= deadline {
                 return;
             }
