@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // First of all: it may only be done while there is one thread.
-    memory::share_one_arena();
+    memory::tune_malloc();
     let cli = match cli::parse() {
         Ok(cli) => cli,
         Err(code) => return code,

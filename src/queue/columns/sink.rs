@@ -38,7 +38,7 @@ impl Exact {
 impl Sink for Exact {
     fn series(&mut self, _: usize, labels: &[u8]) -> Result<(), DecodeError> {
         // A section that comes again and again must not become more than the push that was written.
-        if self.push.arena().len() + labels.len() > self.wire_len {
+        if self.push.arena_len() + labels.len() > self.wire_len {
             return Err(DecodeError("it is longer than it was"));
         }
         self.labels = self.push.store(labels);
