@@ -13,6 +13,7 @@ fn main() -> ExitCode {
         Command::Run(args) => cmd::run::run(&args),
         Command::CheckConfig(args) => Ok(cmd::check_config::run(&args)),
         Command::Status(args) => cmd::status::run(&args),
+        Command::Queue { command } => cmd::queue::run(&command),
         Command::Demo(args) => cmd::demo::run(&args),
     };
     ended.unwrap_or_else(|error| {

@@ -36,7 +36,8 @@ impl Span {
         (self.end - self.start) as usize
     }
 
-    fn range(self) -> Range<usize> {
+    /// As a range of bytes.
+    pub fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
 }

@@ -80,6 +80,11 @@ impl Merge {
         self.arena.len() + self.samples.len() * SAMPLE_BYTES
     }
 
+    /// The label sections collected so far; one that comes in two intervals stands there twice.
+    pub(super) fn label_sections(&self) -> impl Iterator<Item = &[u8]> {
+        self.series.iter().map(|series| &self.arena[series.labels.range()])
+    }
+
     fn store(&mut self, bytes: &[u8]) -> Span {
         let offset = |at: usize| u32::try_from(at).expect("BUG: a batch is bounded far below 4 GiB");
         let start = offset(self.arena.len());

@@ -96,7 +96,7 @@ impl Interval<'_> {
             let reference = self.reference(&mut columns, expected)?;
             expected = reference as i64 + 1;
             let (span, last) = &mut self.series[reference];
-            sink.series(reference, &self.labels[span.start as usize..span.end as usize])?;
+            sink.series(reference, &self.labels[span.range()])?;
             let count = if has_counts { columns.column(Column::Counts).varint().ok_or(CUT)? } else { 1 };
             for _ in 0..count {
                 time = time.wrapping_add(unzigzag(columns.column(Column::Times).varint().ok_or(CUT)?));
