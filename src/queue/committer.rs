@@ -28,7 +28,7 @@ use tokio::sync::mpsc;
 /// A group takes no further push beyond this many bytes in memory.
 const GROUP_BYTES: usize = 8 << 20;
 
-struct Waiting {
+pub(super) struct Waiting {
     push: Push,
     accepted_ms: i64,
     reply: Reply,
@@ -49,6 +49,8 @@ pub(super) struct Committer {
     pub(super) footprint: Footprint,
     /// The last write failed because the file system was full.
     pub(super) is_out_of_space: bool,
+    /// Empty between turns; kept for its memory.
+    pub(super) group: Vec<Waiting>,
 }
 
 /// The committer looks after things this often when nothing else wakes it: segments that are too old or no longer held
@@ -64,33 +66,42 @@ impl Committer {
             SyncMode::Always => TICK,
             SyncMode::Interval => TICK.min(self.settings.sync_interval),
         };
-        let mut group = Vec::new();
         loop {
             let waited = timer.block_on(async { tokio::time::timeout(tick, commands.recv()).await });
-            let mut is_damaged = false;
             match waited {
                 Ok(None) => break,
-                Ok(Some(command)) => {
-                    if gather(command, &mut commands, &mut group, &mut is_damaged) {
-                        // Nobody gets in behind this; what is in the channel is still received and committed.
-                        commands.close();
-                    }
-                    if is_damaged {
-                        self.encoder.restart();
-                    }
-                    self.commit(&mut group);
-                    self.sync_if_due();
-                }
+                Ok(Some(command)) => self.turn(command, &mut commands),
                 Err(_) => self.tick(),
             }
         }
+        self.finish();
+    }
+
+    /// Takes `first` and what waits behind it, up to the bound, and carries it out.
+    pub(super) fn turn(&mut self, first: Command, commands: &mut mpsc::Receiver<Command>) {
+        let mut group = std::mem::take(&mut self.group);
+        let mut is_damaged = false;
+        if gather(first, commands, &mut group, &mut is_damaged) {
+            // Nobody gets in behind this; what is in the channel is still received and committed.
+            commands.close();
+        }
+        if is_damaged {
+            self.encoder.restart();
+        }
+        self.commit(&mut group);
+        self.sync_if_due();
+        self.group = group;
+    }
+
+    /// Everyone who could ask for anything is gone.
+    pub(super) fn finish(self) {
         if let Err(error) = self.store.sync() {
             tracing::error!(%error, "last sync failed, a power cut now may repeat what was delivered last");
         }
     }
 
     /// Nobody asked for anything.
-    fn tick(&mut self) {
+    pub(super) fn tick(&mut self) {
         if self.shared.failure().is_none() {
             self.sync_if_due();
             self.refusal();

@@ -24,8 +24,8 @@ pub(super) struct IntervalDecoder {
     /// Restart point of the interval that is being read, and the record that comes next in it.
     restart: Position,
     next: Position,
-    /// Restart point of an interval that cannot be read to its end.
-    broken: Option<Position>,
+    /// Restart point of an interval that cannot be read to its end, and where that begins.
+    broken: Option<(Position, Position)>,
 }
 
 impl IntervalDecoder {
@@ -43,7 +43,7 @@ impl IntervalDecoder {
         merge: &mut Merge,
     ) -> Result<(), IntervalError> {
         let restart = position.checked_sub(header.since_restart.into()).ok_or(RecordError::Interval)?;
-        if self.broken == Some(restart) {
+        if self.broken.is_some_and(|(broken, from)| broken == restart && from <= position) {
             return Err(RecordError::Interval.into());
         }
         if restart == position {
@@ -90,7 +90,7 @@ impl IntervalDecoder {
             (Err(error), _) if !error.is_corruption => Err(IntervalError::Store(error)),
             (Ok(()), None) if self.next == position => Ok(()),
             _ => {
-                self.broken = Some(restart);
+                self.broken = Some((restart, self.next));
                 Err(RecordError::Interval.into())
             }
         }
@@ -107,7 +107,7 @@ impl IntervalDecoder {
         let decoded = self.columns.decode_into(payload, header.accepted_ms, wire_len, sink);
         match decoded {
             Ok(()) => self.next = position + 1,
-            Err(_) => self.broken = Some(self.restart),
+            Err(_) => self.broken = Some((self.restart, position)),
         }
         Ok(decoded.map_err(RecordError::Payload)?)
     }

@@ -73,7 +73,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use store::{Batch as WriteBatch, Found, Store, StoreError};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 /// How a queue is opened.
 #[derive(Clone)]
@@ -135,13 +135,14 @@ pub struct Backlog {
     pub oldest_accepted_ms: Option<i64>,
 }
 
-/// The open queue. Dropping it without [`Queue::close`] is safe: what was answered is on disk.
+/// The open queue. Dropping it closes it, as [`Queue::close`] does: the process must not end under RocksDB's threads.
 pub struct Queue {
     store: Arc<Store>,
     shared: Arc<Shared>,
     metrics: Arc<Metrics>,
     commands: mpsc::Sender<Command>,
-    committer: JoinHandle<()>,
+    /// None before it is run and once it is closed.
+    committer: Option<JoinHandle<()>>,
     max_bytes: u64,
     taken: Vec<bool>,
 }
@@ -151,6 +152,23 @@ impl Queue {
     /// (names of `remote_write` entries). A name not seen before starts at the oldest record kept; the
     /// position of a name that is no longer among them is forgotten.
     pub fn open(options: Options, upstreams: &[String], metrics: Arc<Metrics>) -> Result<Self, OpenError> {
+        let (mut queue, committer, commands) = Self::assemble(options, upstreams, metrics)?;
+        let run = move || {
+            // Nobody knows what is in a log whose committer panicked.
+            let _abort = AbortOnPanic { part: "committer" };
+            committer.run(commands);
+        };
+        let thread = std::thread::Builder::new().name("committer".into()).spawn(run);
+        queue.committer = Some(thread.map_err(OpenError::Thread)?);
+        Ok(queue)
+    }
+
+    /// The parts of an open queue: its committer is yet to be run, with what it is asked.
+    fn assemble(
+        options: Options,
+        upstreams: &[String],
+        metrics: Arc<Metrics>,
+    ) -> Result<(Self, Committer, mpsc::Receiver<Command>), OpenError> {
         let limits = Limits::of(&options.settings);
         let (store, found) = Store::open(&options.path, &limits)?;
         for what in &found.damage {
@@ -179,18 +197,12 @@ impl Queue {
             persisted: shared.acked(),
             footprint: Footprint::of(store.disk_bytes()),
             is_out_of_space: false,
+            group: Vec::new(),
         };
         let (commands, receiver) = mpsc::channel(appender::CHANNEL);
-        let committer = std::thread::Builder::new()
-            .name("committer".into())
-            .spawn(move || {
-                // Nobody knows what is in a log whose committer panicked.
-                let _abort = AbortOnPanic { part: "committer" };
-                committer.run(receiver);
-            })
-            .map_err(OpenError::Thread)?;
-        let taken = vec![false; upstreams.len()];
-        Ok(Self { store, shared, metrics, commands, committer, max_bytes: options.settings.max_bytes, taken })
+        let (taken, max_bytes) = (vec![false; upstreams.len()], options.settings.max_bytes);
+        let queue = Self { store, shared, metrics, commands, committer: None, max_bytes, taken };
+        Ok((queue, committer, receiver))
     }
 
     pub fn appender(&self) -> Appender {
@@ -212,6 +224,7 @@ impl Queue {
             durable: self.shared.watch(),
             pending: VecDeque::new(),
             decoder: IntervalDecoder::new(),
+            reported: Mark::default(),
         }
     }
 
@@ -226,10 +239,20 @@ impl Queue {
 
     /// Stops taking appends, commits what waits, syncs, closes. Blocks.
     pub fn close(self) {
-        // Where the channel is closed already, the committer ended before us.
-        let _ = self.commands.blocking_send(Command::Close);
+        drop(self);
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        let Some(committer) = self.committer.take() else { return };
+        // Not `blocking_send`, which panics in a task. The committer empties the channel; where it is closed, the committer
+        // ended before us.
+        while let Err(TrySendError::Full(_)) = self.commands.try_send(Command::Close) {
+            std::thread::yield_now();
+        }
         // A panic of the committer aborts the process, so there is nothing to learn from the handle.
-        let _ = self.committer.join();
+        let _ = committer.join();
     }
 }
 

@@ -61,6 +61,8 @@ pub struct Reader {
     /// What was read and not acked: behind each record, and when it was accepted.
     pub(super) pending: VecDeque<(Mark, i64)>,
     pub(super) decoder: IntervalDecoder,
+    /// Losses before it were reported: what is read again after a rewind is not lost again.
+    pub(super) reported: Mark,
 }
 
 impl Reader {
@@ -79,8 +81,9 @@ impl Reader {
         }
     }
 
-    /// Reads on from the read position; `None` when everything durable was read. Blocks for milliseconds.
-    pub fn read(&mut self, limit: ReadLimit) -> Result<Option<Batch>, ReadError> {
+    /// Reads on from the read position; `None` when everything durable was read. Blocks for milliseconds. What does not read
+    /// and has nothing before it that waits is settled `now`.
+    pub fn read(&mut self, limit: ReadLimit, now: Instant) -> Result<Option<Batch>, ReadError> {
         loop {
             let Readable { from, to } = self.shared.readable(self.upstream);
             if from.position >= to.position {
@@ -98,7 +101,7 @@ impl Reader {
             self.report(&run);
             self.pending.extend(&run.pending);
             let Some(first) = run.first else {
-                self.settle_damaged(run.at);
+                self.settle_damaged(run.at, now);
                 continue;
             };
             let (end, records) = (run.at.position, run.records);
@@ -107,21 +110,24 @@ impl Reader {
     }
 
     /// Nothing of a run could be read. It goes with what is pending before it, or is settled at once.
-    fn settle_damaged(&mut self, end: Mark) {
+    fn settle_damaged(&mut self, end: Mark, now: Instant) {
         match self.pending.back_mut() {
             Some((last, _)) => *last = end,
             None => {
-                self.shared.ack(self.upstream, end, 0, Instant::now());
+                self.shared.ack(self.upstream, end, 0, now);
                 self.tell_committer();
             }
         }
     }
 
-    /// Counts and logs what of a run is missing.
-    fn report(&self, run: &Run) {
-        let (Some(first), Some(last)) = (run.gaps.first(), run.gaps.last()) else { return };
-        let records: u64 = run.gaps.iter().map(|gap| gap.to.position - gap.from.position).sum();
-        let samples: u64 = run.gaps.iter().map(|gap| gap.to.samples_since(gap.from)).sum();
+    /// Counts and logs what of a run is missing, once.
+    fn report(&mut self, run: &Run) {
+        let from = self.reported;
+        self.reported = from.max(run.at);
+        let gaps: Vec<_> = run.gaps.iter().filter(|gap| gap.to.position > from.position).collect();
+        let (Some(first), Some(last)) = (gaps.first(), gaps.last()) else { return };
+        let records: u64 = gaps.iter().map(|gap| gap.to.position - gap.from.max(from).position).sum();
+        let samples: u64 = gaps.iter().map(|gap| gap.to.samples_since(gap.from.max(from))).sum();
         let label = UpstreamReasonLabel { upstream: self.name.clone(), reason: "damaged" };
         self.metrics.samples_dropped.get_or_create(&label).inc_by(samples);
         // Where the channel is full, the interval that is being written may be lost too, up to its end.

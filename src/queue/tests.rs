@@ -154,11 +154,11 @@ fn what_is_appended_is_read_back_in_order_by_each_upstream() {
         assert_eq!(fixture.append(push(id, 3), 1_000 + id as i64), id);
     }
     for reader in &mut fixture.readers {
-        let batch = reader.read(ALL).unwrap().unwrap();
+        let batch = reader.read(ALL, Instant::now()).unwrap().unwrap();
         assert_eq!(ids(&batch), (0..10).collect::<Vec<_>>());
         assert_holds(&batch, (0..10).map(|id| push(id, 3)));
         assert_eq!((batch.first, batch.end, batch.records), (0, 10, 10));
-        assert_eq!(reader.read(ALL).unwrap(), None);
+        assert_eq!(reader.read(ALL, Instant::now()).unwrap(), None);
     }
     let expected =
         Backlog { records: 10, samples: 30, oldest_accepted_ms: Some(1_000), ..fixture.backlog(0) };
@@ -174,7 +174,7 @@ fn a_reader_that_waits_is_woken_by_the_next_commit() {
         let (position, ()) = tokio::join!(appender.append(push(1, 1), 0), reader.readable());
         position.unwrap();
     });
-    assert!(reader.read(ALL).unwrap().is_some());
+    assert!(reader.read(ALL, Instant::now()).unwrap().is_some());
 }
 
 #[test]
@@ -183,13 +183,13 @@ fn acks_survive_a_restart_and_what_was_only_read_comes_again() {
     for id in 0..6 {
         fixture.append(push(id, 1), id as i64);
     }
-    fixture.readers[0].read(ALL).unwrap();
+    fixture.readers[0].read(ALL, Instant::now()).unwrap();
     fixture.readers[0].ack(4, Instant::now());
     fixture.reopen();
     assert_eq!(fixture.backlog(0).records, 2);
     assert_eq!(fixture.backlog(0).oldest_accepted_ms, Some(4));
-    assert_eq!(ids(&fixture.readers[0].read(ALL).unwrap().unwrap()), [4, 5]);
-    assert_eq!(ids(&fixture.readers[1].read(ALL).unwrap().unwrap()), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(ids(&fixture.readers[0].read(ALL, Instant::now()).unwrap().unwrap()), [4, 5]);
+    assert_eq!(ids(&fixture.readers[1].read(ALL, Instant::now()).unwrap().unwrap()), [0, 1, 2, 3, 4, 5]);
 }
 
 #[test]
@@ -197,13 +197,13 @@ fn positions_go_on_after_everything_was_released_and_reopened() {
     let mut fixture = Fixture::new(&["a"], 64 * MIB);
     fixture.append(push(0, 1), 0);
     fixture.reopen();
-    fixture.readers[0].read(ALL).unwrap();
+    fixture.readers[0].read(ALL, Instant::now()).unwrap();
     fixture.readers[0].ack(1, Instant::now());
     until("the release", || fixture.queue().view().status().trimmed == 1);
     for expected in 1..4 {
         fixture.reopen();
         assert_eq!(fixture.append(push(expected, 1), 0), expected);
-        fixture.readers[0].read(ALL).unwrap();
+        fixture.readers[0].read(ALL, Instant::now()).unwrap();
         fixture.readers[0].ack(expected + 1, Instant::now());
     }
 }
@@ -214,7 +214,7 @@ fn a_new_name_starts_at_the_oldest_kept_and_a_name_left_out_is_forgotten() {
     for id in 0..3 {
         fixture.append(push(id, 1), 0);
     }
-    fixture.readers[0].read(ALL).unwrap();
+    fixture.readers[0].read(ALL, Instant::now()).unwrap();
     fixture.readers[0].ack(2, Instant::now());
     fixture.close();
     fixture.upstreams = vec!["b".into()];
@@ -243,7 +243,7 @@ fn appends_after_close_are_refused_and_those_before_are_kept() {
     let refused = futures(appender.append(push(2, 1), 0));
     assert!(matches!(refused, Err(AppendError::ShuttingDown)));
     fixture.open();
-    assert_eq!(ids(&fixture.readers[0].read(ALL).unwrap().unwrap()), [1]);
+    assert_eq!(ids(&fixture.readers[0].read(ALL, Instant::now()).unwrap().unwrap()), [1]);
 }
 
 #[test]

@@ -109,7 +109,7 @@ impl Worker {
             samples: delivery.machine.max_samples(),
             bytes: self.settings.borrow().upstream.max_bytes_per_send,
         };
-        match tokio::task::block_in_place(|| self.reader.read(limit)) {
+        match tokio::task::block_in_place(|| self.reader.read(limit, Instant::now())) {
             Ok(Some(batch)) => {
                 delivery.machine.load(batch.push.series().len());
                 delivery.batch = batch;

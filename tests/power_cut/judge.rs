@@ -71,7 +71,9 @@ fn options(folder: &Path) -> Options {
 
 /// Takes the next batch as an upstream does that settles at once.
 fn deliver(reader: &mut Reader) -> Result<Option<Push>, String> {
-    let Some(batch) = reader.read(ALL).map_err(|error| error.to_string())? else { return Ok(None) };
+    let Some(batch) = reader.read(ALL, Instant::now()).map_err(|error| error.to_string())? else {
+        return Ok(None);
+    };
     reader.ack(batch.end, Instant::now());
     Ok(Some(batch.push))
 }

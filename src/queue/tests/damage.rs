@@ -11,7 +11,10 @@ fn dropped(fixture: &Fixture) -> u64 {
 
 /// Overwrites a record in place, behind the queue's back.
 pub(super) fn overwrite(fixture: &Fixture, position: Position, change: impl FnOnce(&mut Vec<u8>)) {
-    let store = &fixture.queue().store;
+    overwrite_in(&fixture.queue().store, position, change);
+}
+
+pub(super) fn overwrite_in(store: &Store, position: Position, change: impl FnOnce(&mut Vec<u8>)) {
     let mut record = store.get(position).unwrap().unwrap();
     change(&mut record);
     let mut batch = WriteBatch::default();
@@ -36,7 +39,7 @@ fn a_damaged_record_costs_itself_and_the_rest_of_its_interval() {
     for bad in [0, 2, 5] {
         let mut fixture = two_intervals();
         overwrite(&fixture, bad, |record| *record.last_mut().unwrap() ^= 1);
-        let batch = fixture.readers[0].read(ALL).unwrap().unwrap();
+        let batch = fixture.readers[0].read(ALL, Instant::now()).unwrap().unwrap();
         assert_eq!(ids(&batch), (0..bad).chain(6..12).collect::<Vec<_>>());
         assert_eq!(dropped(&fixture), (bad..6).map(|id| 10 + id).sum::<u64>());
         // Acked with its neighbours: nothing is left over.
@@ -50,12 +53,12 @@ fn a_damaged_record_costs_itself_and_the_rest_of_its_interval() {
 fn a_reader_that_starts_within_a_damaged_interval_skips_to_the_next() {
     for acked in [1, 4] {
         let mut fixture = two_intervals();
-        fixture.readers[0].read(ALL).unwrap();
+        fixture.readers[0].read(ALL, Instant::now()).unwrap();
         fixture.readers[0].ack(acked, Instant::now());
         overwrite(&fixture, 2, |record| *record.last_mut().unwrap() ^= 1);
         fixture.close();
         fixture.open();
-        let batch = fixture.readers[0].read(ALL).unwrap().unwrap();
+        let batch = fixture.readers[0].read(ALL, Instant::now()).unwrap().unwrap();
         assert_eq!(ids(&batch), (acked..2).chain(6..12).collect::<Vec<_>>());
         assert_eq!(dropped(&fixture), (acked.max(2)..6).map(|id| 10 + id).sum::<u64>());
     }
@@ -68,18 +71,21 @@ fn nothing_but_damage_is_settled_by_itself_and_what_comes_after_depends_on_none_
         fixture.append(push(id, 1), 0);
         overwrite(&fixture, id, |record| record.truncate(3));
     }
-    assert_eq!(fixture.readers[0].read(ALL).unwrap(), None);
+    assert_eq!(fixture.readers[0].read(ALL, Instant::now()).unwrap(), None);
     assert_eq!((fixture.backlog(0).records, dropped(&fixture)), (0, 3));
     // The reader told the committer: the next record begins an interval of its own.
     fixture.append(push(3, 1), 0);
-    assert_eq!(ids(&fixture.readers[0].read(ALL).unwrap().unwrap()), [3]);
+    assert_eq!(ids(&fixture.readers[0].read(ALL, Instant::now()).unwrap().unwrap()), [3]);
 }
 
 #[test]
 fn a_record_of_a_later_version_is_passed_over() {
     let mut fixture = two_intervals();
     overwrite(&fixture, 5, |record| record[0] = 2);
-    assert_eq!(ids(&fixture.readers[0].read(ALL).unwrap().unwrap()), [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11]);
+    assert_eq!(
+        ids(&fixture.readers[0].read(ALL, Instant::now()).unwrap().unwrap()),
+        [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11]
+    );
     assert_eq!(dropped(&fixture), 15);
 }
 
@@ -104,7 +110,8 @@ fn a_damaged_block_costs_its_records_and_the_rest_of_their_interval() {
     fs::write(&tables[0], bytes).unwrap();
     fixture.open();
     let mut read = 0;
-    while let Some(batch) = fixture.readers[0].read(ReadLimit { records: 50, ..ALL }).unwrap() {
+    while let Some(batch) = fixture.readers[0].read(ReadLimit { records: 50, ..ALL }, Instant::now()).unwrap()
+    {
         assert_holds(&batch, ids(&batch).into_iter().map(|id| noise(id, 1_000)));
         read += batch.records;
         fixture.readers[0].ack(batch.end, Instant::now());
@@ -133,7 +140,7 @@ fn a_torn_tail_opens_with_everything_before_it() {
     let length = fs::metadata(&log).unwrap().len();
     fs::OpenOptions::new().write(true).open(&log).unwrap().set_len(length - 500).unwrap();
     fixture.open();
-    let batch = fixture.readers[0].read(ALL).unwrap().unwrap();
+    let batch = fixture.readers[0].read(ALL, Instant::now()).unwrap().unwrap();
     assert_eq!(ids(&batch), (0..49).collect::<Vec<_>>());
     assert_eq!(fixture.append(push(49, 1), 0), 49);
 }
@@ -210,7 +217,7 @@ fn a_first_start_that_was_cut_off_is_made_good_by_the_next_and_takes_nothing_of_
     assert!(!fixture.path().join("UNFINISHED").exists());
     fixture.append(push(0, 1), 0);
     fixture.reopen();
-    assert_eq!(ids(&fixture.readers[0].read(ALL).unwrap().unwrap()), [0]);
+    assert_eq!(ids(&fixture.readers[0].read(ALL, Instant::now()).unwrap().unwrap()), [0]);
     fixture.close();
     let notes = fixture.path().join("notes.txt");
     fs::write(&notes, "mine").unwrap();

@@ -25,7 +25,7 @@ fn a_full_queue_gives_up_the_oldest_counts_them_and_keeps_the_folder_within_its_
     // The committer answers before it tidies up.
     let trimmed = || fixture.queue().view().status().trimmed;
     until("the count", || dropped(&fixture, "max_bytes") == trimmed() * samples as u64);
-    let batch = fixture.readers[0].read(ReadLimit { records: 1, ..ALL }).unwrap().unwrap();
+    let batch = fixture.readers[0].read(ReadLimit { records: 1, ..ALL }, Instant::now()).unwrap().unwrap();
     let first = batch.first;
     assert_eq!(first, fixture.queue().view().status().trimmed);
     assert_eq!(fixture.backlog(0).records, appended - first);
@@ -33,7 +33,8 @@ fn a_full_queue_gives_up_the_oldest_counts_them_and_keeps_the_folder_within_its_
     fixture.reopen();
     assert_eq!(fixture.backlog(0).records, appended - first);
     let mut next = first;
-    while let Some(batch) = fixture.readers[0].read(ReadLimit { records: 16, ..ALL }).unwrap() {
+    while let Some(batch) = fixture.readers[0].read(ReadLimit { records: 16, ..ALL }, Instant::now()).unwrap()
+    {
         assert_eq!(batch.first, next);
         assert_holds(&batch, (next..batch.end).map(|id| noise(id, samples)));
         next = batch.end;
@@ -50,7 +51,8 @@ fn space_comes_back_when_all_is_delivered() {
     }
     let full = fixture.queue().view().status().disk_bytes;
     assert!(full > 25 * MIB, "{full}");
-    while let Some(batch) = fixture.readers[0].read(ReadLimit { records: 16, ..ALL }).unwrap() {
+    while let Some(batch) = fixture.readers[0].read(ReadLimit { records: 16, ..ALL }, Instant::now()).unwrap()
+    {
         let end = batch.end;
         fixture.readers[0].ack(end, Instant::now());
     }
@@ -65,7 +67,7 @@ fn a_read_keeps_its_bounds_and_returns_one_record_at_least() {
         fixture.append(push(id, 10), 0);
     }
     let reader = &mut fixture.readers[0];
-    let mut read = |limit| reader.read(limit).unwrap().map_or(0, |batch| batch.records);
+    let mut read = |limit| reader.read(limit, Instant::now()).unwrap().map_or(0, |batch| batch.records);
     assert_eq!(read(ReadLimit { samples: 25, ..ALL }), 2);
     assert_eq!(read(ReadLimit { samples: 1, ..ALL }), 1);
     assert_eq!(read(ReadLimit { bytes: 1, ..ALL }), 1);
@@ -80,7 +82,7 @@ fn a_read_keeps_its_bounds_and_returns_one_record_at_least() {
 fn an_ack_of_what_was_dropped_meanwhile_changes_nothing() {
     let mut fixture = Fixture::new(&["a"], 16 * MIB);
     fixture.append(noise(0, 5_000), 0);
-    let batch = fixture.readers[0].read(ReadLimit { records: 1, ..ALL }).unwrap().unwrap();
+    let batch = fixture.readers[0].read(ReadLimit { records: 1, ..ALL }, Instant::now()).unwrap().unwrap();
     let mut appended = 1;
     while fixture.queue().view().status().trimmed == 0 {
         fixture.append(noise(appended, 5_000), 0);
@@ -89,7 +91,7 @@ fn an_ack_of_what_was_dropped_meanwhile_changes_nothing() {
     let before = fixture.backlog(0);
     fixture.readers[0].ack(batch.end, Instant::now());
     assert_eq!(fixture.backlog(0), before);
-    let next = fixture.readers[0].read(ReadLimit { records: 1, ..ALL }).unwrap().unwrap();
+    let next = fixture.readers[0].read(ReadLimit { records: 1, ..ALL }, Instant::now()).unwrap().unwrap();
     assert_eq!(next.first, fixture.queue().view().status().trimmed);
 }
 
@@ -120,7 +122,7 @@ fn what_waits_longer_than_max_age_is_dropped_and_counted() {
     let trimmed = fixture.queue().view().status().trimmed;
     assert!((10..=20).contains(&trimmed), "records of 80 s stay, and up to a segment more: {trimmed}");
     assert_eq!((dropped(&fixture, "max_age"), dropped(&fixture, "max_bytes")), (trimmed, 0));
-    let batch = fixture.readers[0].read(ALL).unwrap().unwrap();
+    let batch = fixture.readers[0].read(ALL, Instant::now()).unwrap().unwrap();
     assert_eq!(ids(&batch), (trimmed..100).collect::<Vec<_>>());
 }
 
@@ -147,7 +149,8 @@ fn a_queue_that_rejects_new_pushes_when_full_drops_nothing_and_takes_them_again_
     assert!(appender.unavailable().is_some_and(|why| why.contains("reject_new")));
     assert!(fixture.queue().view().status().disk_bytes <= 16 * MIB);
     let mut next = 0;
-    while let Some(batch) = fixture.readers[0].read(ReadLimit { records: 16, ..ALL }).unwrap() {
+    while let Some(batch) = fixture.readers[0].read(ReadLimit { records: 16, ..ALL }, Instant::now()).unwrap()
+    {
         assert_holds(&batch, (next..batch.end).map(|id| noise(id, 5_000)));
         next = batch.end;
         fixture.readers[0].ack(batch.end, Instant::now());
@@ -170,7 +173,7 @@ fn free_space_that_is_kept_for_others_is_not_taken() {
     let appender = fixture.queue().appender();
     let refused = futures(appender.append(push(1, 1), 0));
     assert!(matches!(&refused, Err(AppendError::Full(why)) if why.contains("min_free_disk")), "{refused:?}");
-    let batch = fixture.readers[0].read(ALL).unwrap().unwrap();
+    let batch = fixture.readers[0].read(ALL, Instant::now()).unwrap().unwrap();
     fixture.readers[0].ack(batch.end, Instant::now());
     fixture.close();
     fixture.settings.min_free_disk = Some(0);
@@ -192,7 +195,10 @@ fn what_is_answered_before_its_sync_is_synced_within_the_interval() {
     }
     until("a sync", || fixture.queue().shared.unsynced_since().is_none());
     fixture.reopen();
-    assert_eq!(ids(&fixture.readers[0].read(ALL).unwrap().unwrap()), (0..100).collect::<Vec<_>>());
+    assert_eq!(
+        ids(&fixture.readers[0].read(ALL, Instant::now()).unwrap().unwrap()),
+        (0..100).collect::<Vec<_>>()
+    );
 }
 
 /// The server's own loss: what it answered last is still there, and comes again, in order, with what followed.
@@ -209,7 +215,7 @@ fn what_was_settled_lately_is_kept_and_comes_again_after_a_rewind() {
     let at = |second: u64| start + Duration::from_secs(second);
     for (end, second) in [(10, 0), (40, 500), (60, 900)] {
         let limit = ReadLimit { records: end - fixture.readers[0].bounds().0, ..ALL };
-        let batch = fixture.readers[0].read(limit).unwrap().unwrap();
+        let batch = fixture.readers[0].read(limit, Instant::now()).unwrap().unwrap();
         assert_eq!(batch.end, end);
         fixture.readers[0].ack(end, at(second));
     }
@@ -217,7 +223,7 @@ fn what_was_settled_lately_is_kept_and_comes_again_after_a_rewind() {
     let samples = fixture.readers[0].take_back(at(1_000));
     assert_eq!(samples, 50 * 5_000, "since the last position that was settled for longer than ten minutes");
     assert_eq!((fixture.backlog(0).records, fixture.backlog(0).samples), (50, samples));
-    let batch = fixture.readers[0].read(ALL).unwrap().unwrap();
+    let batch = fixture.readers[0].read(ALL, Instant::now()).unwrap().unwrap();
     assert_holds(&batch, (10..60).map(|id| noise(id, 5_000)));
     fixture.readers[0].ack(60, at(1_001));
     assert_eq!(fixture.readers[0].take_back(at(1_002)), 0, "not over and over");

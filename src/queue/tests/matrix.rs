@@ -29,16 +29,17 @@ fn copied() -> TempDir {
         fixture.append(noise(id, SAMPLES), id as i64);
     }
     let copy = tempfile::tempdir().unwrap();
-    copy_folder(&fixture.path(), &copy.path().join("queue"));
+    copy_folder(&fixture.path(), &copy.path().join("queue")).unwrap();
     copy
 }
 
-fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
-    fs::create_dir(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+pub(super) fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        fs::copy(entry.path(), to.join(entry.file_name()))?;
     }
+    Ok(())
 }
 
 pub(super) fn content(folder: &std::path::Path) -> BTreeMap<String, Vec<u8>> {
@@ -54,7 +55,7 @@ fn over(folder: &TempDir) -> Fixture {
     let mut fixture = Fixture::new(&["a"], 16 * MIB);
     fixture.close();
     fs::remove_dir_all(fixture.path()).unwrap();
-    copy_folder(&folder.path().join("queue"), &fixture.path());
+    copy_folder(&folder.path().join("queue"), &fixture.path()).unwrap();
     fixture
 }
 
@@ -102,7 +103,8 @@ struct Outcome {
 /// Reads an open store to its end, record by record; whatever comes is what was written.
 fn read_all(fixture: &mut Fixture) -> Outcome {
     let mut read = Vec::new();
-    while let Some(batch) = fixture.readers[0].read(ReadLimit { records: 8, ..ALL }).unwrap() {
+    while let Some(batch) = fixture.readers[0].read(ReadLimit { records: 8, ..ALL }, Instant::now()).unwrap()
+    {
         let found = ids(&batch);
         assert_holds(&batch, found.iter().map(|id| noise(*id, SAMPLES)));
         read.extend(found);

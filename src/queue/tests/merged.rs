@@ -58,7 +58,7 @@ proptest! {
             pushed.push(proto::WriteRequest::decode(body.as_slice()).unwrap());
             fixture.append(wire::decode(body).unwrap(), 0);
         }
-        let batch = fixture.readers[0].read(ALL).unwrap().unwrap();
+        let batch = fixture.readers[0].read(ALL, Instant::now()).unwrap().unwrap();
         let mut out = Vec::new();
         wire::encode(&batch.push, &mut out);
         let sent = proto::WriteRequest::decode(out.as_slice()).unwrap();
@@ -93,7 +93,7 @@ fn samples_behind_a_carried_one_stay_behind_it() {
     for (value, is_odd) in [(1.0, false), (2.0, true), (3.0, false), (4.0, false)] {
         fixture.append(wire::decode(fixture_body(value, is_odd)).unwrap(), 0);
     }
-    let batch = fixture.readers[0].read(ALL).unwrap().unwrap();
+    let batch = fixture.readers[0].read(ALL, Instant::now()).unwrap().unwrap();
     let mut out = Vec::new();
     wire::encode(&batch.push, &mut out);
     let sent = proto::WriteRequest::decode(out.as_slice()).unwrap();

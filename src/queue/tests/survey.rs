@@ -15,7 +15,7 @@ fn twelve() -> Fixture {
         }
         fixture.append(push(id, 10 + id as usize), 1_000 * id as i64);
     }
-    fixture.readers[0].read(ALL).unwrap();
+    fixture.readers[0].read(ALL, Instant::now()).unwrap();
     fixture.readers[0].ack(2, Instant::now());
     fixture
 }
@@ -83,7 +83,7 @@ fn what_it_finds_lost_is_what_a_delivery_misses_with_its_place_and_time() {
     // The first interval is lost from its third record to its end, the second one lost its last.
     assert_eq!(found, [(2, 6, 1_000, 5_000), (11, 12, 10_000, 11_000)]);
     assert!(seen.losses[0].cause.contains("checksum") && !seen.is_sound(), "{seen:?}");
-    fixture.readers[1].read(ALL).unwrap().unwrap();
+    fixture.readers[1].read(ALL, Instant::now()).unwrap().unwrap();
     let label = crate::telemetry::metrics::UpstreamReasonLabel { upstream: "b".into(), reason: "damaged" };
     let dropped = fixture.metrics.samples_dropped.get(&label).unwrap().get();
     assert_eq!(seen.samples_lost(), dropped);
