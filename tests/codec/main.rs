@@ -1,6 +1,7 @@
 //! The record codec on what real exporters served, and on records that are not as they were written. From outside the
 //! library, because what is measured here replaces the global allocator.
 
+mod bounds;
 #[path = "../../benches/captures/mod.rs"]
 mod captures;
 mod round_trip;
