@@ -5,6 +5,7 @@ mod limits;
 mod matrix;
 mod merged;
 mod model;
+mod versions;
 
 use super::*;
 use crate::model::{Push, PushBuilder, Sample, SeriesView, Span};
