@@ -16,7 +16,8 @@ fn main() -> std::io::Result<()> {
         fs::write(corpus.join(target).join(name), bytes)
     };
     for capture in captures::ALL {
-        let pushes: Vec<_> = capture.pushes().iter().take(3).map(some).collect();
+        let pushes: Vec<_> =
+            capture.pushes().iter().take(3).map(|push| captures::thinned(push, 40)).collect();
         let mut encoder = Encoder::new();
         let mut records = Vec::new();
         for push in &pushes {
@@ -33,13 +34,6 @@ fn main() -> std::io::Result<()> {
         write("import_json", capture.name, lines(&pushes[0]).into_bytes())?;
     }
     Ok(())
-}
-
-/// A few series of a push, from all over it.
-fn some(push: &Push) -> Push {
-    let mut body = Vec::new();
-    (0..push.series().len()).step_by(40).for_each(|at| wire::encode_some(push, at..at + 1, &mut body));
-    wire::decode(body).expect("what was just encoded")
 }
 
 /// The push as JSON lines. What is in a label's value is left out where JSON would have to escape it.

@@ -33,6 +33,12 @@ pub enum Command {
     CheckConfig(CheckConfig),
     /// Shows the state of a running agent: backlog, age, upstreams, last error
     Status(Status),
+    /// Looks into the queue on disk, checks it, or mends one that does not open
+    Queue {
+        /// What to do.
+        #[command(subcommand)]
+        command: Queue,
+    },
     /// Shows the main job: outage, kill -9, restart, catch-up, verdict
     Demo(Demo),
 }
@@ -140,6 +146,39 @@ pub struct Status {
     /// Prints the JSON of /api/v1/status
     #[arg(long)]
     pub json: bool,
+}
+
+/// The subcommands of `queue`.
+#[derive(Debug, Subcommand)]
+pub enum Queue {
+    /// Shows segments, positions, time spans, series and bytes; changes nothing, and the agent may be running
+    Inspect(Survey),
+    /// Reads every record and tells what is damaged; changes nothing, and the agent may be running
+    Verify(Survey),
+    /// Mends a queue that the agent refuses to open; the agent has to be stopped
+    Repair(Place),
+}
+
+/// The arguments of `queue inspect` and `queue verify`.
+#[derive(Debug, Args)]
+pub struct Survey {
+    /// Where the queue is.
+    #[command(flatten)]
+    pub place: Place,
+    /// Prints JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where a queue is.
+#[derive(Debug, Args)]
+pub struct Place {
+    /// The agent's data_dir [default: that of the configuration file, else /var/lib/pmm-buffer]
+    #[arg(long, value_name = "FOLDER", env = "PMM_BUFFER_DATA_DIR", hide_env_values = true)]
+    pub data_dir: Option<PathBuf>,
+    /// Configuration file of the agent
+    #[arg(long, value_name = "FILE", env = "PMM_BUFFER_CONFIG")]
+    pub config: Option<PathBuf>,
 }
 
 /// The arguments of `demo`.

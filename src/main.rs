@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // First of all: it may only be done while there is one thread.
-    memory::share_one_arena();
+    memory::tune_malloc();
     let cli = match cli::parse() {
         Ok(cli) => cli,
         Err(code) => return code,
@@ -13,6 +13,7 @@ fn main() -> ExitCode {
         Command::Run(args) => cmd::run::run(&args),
         Command::CheckConfig(args) => Ok(cmd::check_config::run(&args)),
         Command::Status(args) => cmd::status::run(&args),
+        Command::Queue { command } => cmd::queue::run(&command),
         Command::Demo(args) => cmd::demo::run(&args),
     };
     ended.unwrap_or_else(|error| {

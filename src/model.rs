@@ -36,7 +36,8 @@ impl Span {
         (self.end - self.start) as usize
     }
 
-    fn range(self) -> Range<usize> {
+    /// As a range of bytes.
+    pub fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
 }
@@ -179,9 +180,28 @@ impl PushBuilder {
         Self { push: Push { arena: body, ..Push::default() } }
     }
 
-    /// The arena so far: the body given to [`PushBuilder::over`], then what was stored.
-    pub fn arena(&self) -> &[u8] {
-        &self.push.arena
+    /// What stands at `span`.
+    pub fn bytes(&self, span: Span) -> &[u8] {
+        &self.push.arena[span.range()]
+    }
+
+    /// The span of what stands at `first` followed by what stands at `second`. They are copied to the end of the arena
+    /// where they do not stand in one piece; a `first` that ends there already stays where it is, so that joining many
+    /// costs as much as copying each once.
+    pub fn join(&mut self, first: Span, second: Span) -> Span {
+        if first.end == second.start {
+            return Span { start: first.start, end: second.end };
+        }
+        let arena = &mut self.push.arena;
+        let start = if first.range().end == arena.len() {
+            first.range().start
+        } else {
+            let start = arena.len();
+            arena.extend_from_within(first.range());
+            start
+        };
+        arena.extend_from_within(second.range());
+        self.span(start)
     }
 
     /// Copies `bytes` to the end of the arena.
@@ -265,5 +285,29 @@ impl PushBuilder {
 fn give_back<T>(vec: &mut Vec<T>) {
     if vec.capacity() - vec.len() > vec.capacity() / 4 {
         vec.shrink_to_fit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn joined_spans_read_as_one_after_the_other(
+            stored in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..5), 1..9),
+            picks in prop::collection::vec(any::<prop::sample::Index>(), 1..9),
+        ) {
+            let mut builder = PushBuilder::default();
+            let spans: Vec<_> = stored.iter().map(|bytes| builder.store(bytes)).collect();
+            let picks: Vec<_> = picks.iter().map(|pick| pick.index(spans.len())).collect();
+            let joined = picks[1..].iter().fold(spans[picks[0]], |joined, pick| builder.join(joined, spans[*pick]));
+            let expected: Vec<u8> = picks.iter().flat_map(|pick| stored[*pick].clone()).collect();
+            prop_assert_eq!(builder.bytes(joined), expected);
+            for (span, bytes) in spans.iter().zip(&stored) {
+                prop_assert_eq!(builder.bytes(*span), bytes.as_slice());
+            }
+        }
     }
 }

@@ -77,17 +77,38 @@ pub fn encode(push: &Push, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends only the series with these numbers. What belongs to the request as a whole goes with its last one.
-pub fn encode_some(push: &Push, series: Range<usize>, out: &mut Vec<u8>) {
-    let end = series.end;
-    for series in push.series().skip(series.start).take(series.len()) {
-        encode_series(&series, out);
-    }
-    if end == push.series().len() {
-        for extra in push.request_extras() {
-            out.extend_from_slice(extra);
+/// Shows only the series with these numbers to `take`, in pieces that make up (part of) a `prometheus.WriteRequest`. What
+/// belongs to the request as a whole goes with its last series. A piece has `piece_bytes` and what the last field in it
+/// takes beyond; `buffer` is what it is written to.
+pub fn encode_in_pieces(
+    push: &Push,
+    series: Range<usize>,
+    piece_bytes: usize,
+    buffer: &mut Vec<u8>,
+    mut take: impl FnMut(&[u8]),
+) {
+    buffer.clear();
+    let mut flush = |buffer: &mut Vec<u8>, at_least: usize| {
+        if buffer.len() >= at_least {
+            take(buffer);
+            buffer.clear();
         }
+    };
+    for view in push.series().skip(series.start).take(series.len()) {
+        encode_series(&view, buffer);
+        flush(buffer, piece_bytes);
     }
+    for extra in extras_with(push, &series) {
+        buffer.extend_from_slice(extra);
+        flush(buffer, piece_bytes);
+    }
+    flush(buffer, 1);
+}
+
+/// The extras of the request where they go with these series, else none.
+fn extras_with<'a>(push: &'a Push, series: &Range<usize>) -> impl Iterator<Item = &'a [u8]> {
+    let count = if series.end == push.series().len() { usize::MAX } else { 0 };
+    push.request_extras().take(count)
 }
 
 /// What the extras of one series hold; its float samples are those carried there.
@@ -117,8 +138,14 @@ pub fn is_metadata(extra: &[u8]) -> bool {
 
 /// Bytes that [`encode`] appends.
 pub fn encoded_len(push: &Push) -> usize {
-    let series: usize = push.series().map(|series| field_len(series_len(&series))).sum();
-    series + push.request_extras().map(<[u8]>::len).sum::<usize>()
+    encoded_len_of(push, 0..push.series().len())
+}
+
+/// Bytes of all the pieces of [`encode_in_pieces`].
+pub fn encoded_len_of(push: &Push, series: Range<usize>) -> usize {
+    let views = push.series().skip(series.start).take(series.len());
+    let fields: usize = views.map(|view| field_len(series_len(&view))).sum();
+    fields + extras_with(push, &series).map(<[u8]>::len).sum::<usize>()
 }
 
 /// Appends one series as a `timeseries` field.

@@ -2,5 +2,6 @@
 
 pub mod check_config;
 pub mod demo;
+pub mod queue;
 pub mod run;
 pub mod status;

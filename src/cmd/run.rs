@@ -74,7 +74,7 @@ impl Agent {
         let signals = Signals::listen().context("cannot listen for signals")?;
         let metrics = Arc::new(Metrics::new());
         let options = queue::Options {
-            path: config.data_dir.join("queue"),
+            path: config.queue_folder(),
             settings: config.queue.clone(),
             clock: Arc::new(wall_clock_ms),
         };

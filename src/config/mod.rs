@@ -62,6 +62,13 @@ pub struct Config {
     pub shutdown_grace: Duration,
 }
 
+impl Config {
+    /// The folder of the store.
+    pub fn queue_folder(&self) -> PathBuf {
+        self.data_dir.join("queue")
+    }
+}
+
 impl Default for Config {
     /// Every option at its default. It has no upstream yet, which [`load()`] would refuse.
     fn default() -> Self {

@@ -129,21 +129,23 @@ impl Committer {
         }
     }
 
-    /// Encodes and writes a group, synced where that is asked for. Returns the position of its first record.
-    fn append(&mut self, group: &[Waiting]) -> Result<Position, StoreError> {
+    /// Encodes and writes a group, synced where that is asked for. Returns the position of its first record. The pushes
+    /// are gone then: once one is encoded, its memory serves those that arrive during the sync.
+    fn append(&mut self, group: &mut [Waiting]) -> Result<Position, StoreError> {
         let mut batch = Batch::default();
         let mut record = Vec::new();
         let mut table = self.shared.active_segment();
         let first = table.end.position;
         let mut touched: Vec<Segment> = Vec::new();
-        for Waiting { push, accepted_ms, .. } in group {
+        for Waiting { push, accepted_ms, .. } in group.iter_mut() {
             if retention::must_rotate(&table, &self.limits, *accepted_ms) {
                 touched.push(table);
                 table = Segment::begin(table.end);
                 self.encoder = SegmentEncoder::new();
             }
             record.clear();
-            self.encoder.encode(push, *accepted_ms, table.end, &mut record);
+            let push = std::mem::take(push);
+            self.encoder.encode(&push, *accepted_ms, table.end, &mut record);
             self.store.put_record(&mut batch, table.end.position, &record);
             table.add(table.end.after(push.counts().all_samples(), record.len() as u64), *accepted_ms);
         }

@@ -85,6 +85,12 @@ impl<'a> Folder<'a> {
     }
 }
 
+/// Refuses a folder that has no store in it. Nothing is locked, made or removed.
+pub(super) fn expect_store(path: &Path) -> Result<(), OpenError> {
+    fs::read_dir(path).map_err(|error| OpenError::Folder { path: path.to_owned(), error })?;
+    if path.join(CURRENT).exists() { Ok(()) } else { Err(missing_store(path)) }
+}
+
 /// There is no store that could be opened: it lost its first file, or there never was one.
 fn missing_store(path: &Path) -> OpenError {
     let is_table = |entry: fs::DirEntry| {

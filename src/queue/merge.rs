@@ -80,6 +80,11 @@ impl Merge {
         self.arena.len() + self.samples.len() * SAMPLE_BYTES
     }
 
+    /// The label sections collected so far; one that comes in two intervals stands there twice.
+    pub(super) fn label_sections(&self) -> impl Iterator<Item = &[u8]> {
+        self.series.iter().map(|series| &self.arena[series.labels.range()])
+    }
+
     fn store(&mut self, bytes: &[u8]) -> Span {
         let offset = |at: usize| u32::try_from(at).expect("BUG: a batch is bounded far below 4 GiB");
         let start = offset(self.arena.len());
@@ -87,37 +92,31 @@ impl Merge {
         Span { start, end: offset(self.arena.len()) }
     }
 
-    fn bytes(arena: &[u8], span: Span) -> &[u8] {
-        &arena[span.start as usize..span.end as usize]
-    }
-
-    /// The merged push.
+    /// The merged push. Its arena is the one that was collected in: no label is copied again.
     pub(super) fn finish(self) -> Push {
         let grouped = self.grouped();
         let Self { arena, series, mut extras, request_extras, .. } = self;
         // Stable: the extras of a series stay in their order.
         extras.sort_by_key(|(series, _)| *series);
         let mut extras = extras.into_iter().peekable();
-        let mut push = PushBuilder::over(Vec::with_capacity(arena.len()));
+        let mut push = PushBuilder::over(arena);
         push.reserve(series.len(), grouped.len());
         let mut samples = grouped.into_iter();
         for (number, series) in series.iter().enumerate() {
-            let labels = push.store(Self::bytes(&arena, series.labels));
             samples.by_ref().take(series.samples as usize).for_each(|sample| push.sample(sample));
-            let span = push.store_with(|out| {
-                while let Some((_, extra)) = extras.next_if(|(of, _)| *of as usize == number) {
-                    out.extend_from_slice(Self::bytes(&arena, extra));
-                }
-            });
-            let counts = wire::count_extras(&push.arena()[span.start as usize..]);
-            push.count_extras(counts.histograms, counts.exemplars);
-            (0..counts.samples).for_each(|_| push.count_carried_sample());
-            push.series(labels, span);
+            let mut span = Span::default();
+            while let Some((_, extra)) = extras.next_if(|(of, _)| *of as usize == number) {
+                span = if span.is_empty() { extra } else { push.join(span, extra) };
+            }
+            if !span.is_empty() {
+                let counts = wire::count_extras(push.bytes(span));
+                push.count_extras(counts.histograms, counts.exemplars);
+                (0..counts.samples).for_each(|_| push.count_carried_sample());
+            }
+            push.series(series.labels, span);
         }
         for extra in request_extras {
-            let extra = Self::bytes(&arena, extra);
-            let is_metadata = wire::is_metadata(extra);
-            let extra = push.store(extra);
+            let is_metadata = wire::is_metadata(push.bytes(extra));
             push.request_extra(extra, is_metadata);
         }
         push.finish()

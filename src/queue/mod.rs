@@ -26,6 +26,7 @@
 //! | `upkeep` | what it does between groups: room, retention, settled positions |
 //! | `reader` | reads, acks, rewinds |
 //! | `run` | one contiguous run of records, read around what is damaged |
+//! | `survey` | a look at a queue from outside, which changes nothing |
 //!
 //! The format on disk is in docs/format.md.
 
@@ -46,6 +47,7 @@ mod salvage;
 mod segment;
 mod shared;
 mod store;
+pub mod survey;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -102,9 +104,14 @@ pub enum OpenError {
     )]
     Version { path: PathBuf, found: u8, known: u8 },
     #[error(
-        "the queue in {path} is damaged and was left as it is ({what}); keep a copy of the folder, then move it away to start with an empty queue"
+        "the queue in {path} is damaged and was left as it is ({what}); keep a copy of the folder, then run `pmm-buffer queue repair`, or move the folder away to start with an empty queue"
     )]
     Damaged { path: PathBuf, what: String },
+    /// Of a look that may change nothing; [`Queue::open`] opens such a store.
+    #[error(
+        "the queue in {path} lost a part of its log ({what}), and only the agent can read what is left: start it, it delivers that and counts what is missing"
+    )]
+    LostLog { path: PathBuf, what: String },
     #[error("cannot start the queue's thread: {0}")]
     Thread(std::io::Error),
 }

@@ -24,6 +24,11 @@ impl Mark {
         Self { position: self.position + 1, samples: self.samples + samples, bytes: self.bytes + bytes }
     }
 
+    /// Samples between `from` and here; 0 where damage made the totals contradict each other.
+    pub fn samples_since(self, from: Self) -> u64 {
+        self.samples.saturating_sub(from.samples)
+    }
+
     /// The later of two marks.
     pub fn max(self, other: Self) -> Self {
         if other.position > self.position { other } else { self }

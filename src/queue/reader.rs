@@ -10,6 +10,7 @@ use super::shared::{Readable, Shared};
 use super::store::{Store, StoreError};
 use super::{Backlog, Position};
 use crate::model::Push;
+use crate::status::human::moment;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::UpstreamReasonLabel;
 use std::collections::VecDeque;
@@ -94,7 +95,7 @@ impl Reader {
                 self.pending.clear();
                 continue;
             }
-            self.report(&run, from);
+            self.report(&run);
             self.pending.extend(&run.pending);
             let Some(first) = run.first else {
                 self.settle_damaged(run.at);
@@ -116,22 +117,26 @@ impl Reader {
         }
     }
 
-    fn report(&self, run: &Run, from: Mark) {
-        if run.lost_records == 0 {
-            return;
-        }
+    /// Counts and logs what of a run is missing.
+    fn report(&self, run: &Run) {
+        let (Some(first), Some(last)) = (run.gaps.first(), run.gaps.last()) else { return };
+        let records: u64 = run.gaps.iter().map(|gap| gap.to.position - gap.from.position).sum();
+        let samples: u64 = run.gaps.iter().map(|gap| gap.to.samples_since(gap.from)).sum();
         let label = UpstreamReasonLabel { upstream: self.name.clone(), reason: "damaged" };
-        self.metrics.samples_dropped.get_or_create(&label).inc_by(run.lost_samples);
+        self.metrics.samples_dropped.get_or_create(&label).inc_by(samples);
         // Where the channel is full, the interval that is being written may be lost too, up to its end.
         let _ = self.commands.try_send(Command::Damaged);
+        let (from_ms, to_ms) = self.shared.accepted_between(first.from.position, last.to.position);
         tracing::error!(
             upstream = %self.name,
             path = %self.store.path().display(),
-            records = run.lost_records,
-            samples = run.lost_samples,
-            from = from.position,
-            to = run.at.position,
-            cause = run.damage.as_deref().unwrap_or("missing in the log"),
+            records,
+            samples,
+            from = first.from.position,
+            to = last.to.position,
+            accepted_from = %moment(first.after_ms.unwrap_or(from_ms)),
+            accepted_to = %moment(last.before_ms.unwrap_or(to_ms)),
+            cause = %first.cause,
             "damaged records skipped, their samples are lost; check the disk"
         );
     }

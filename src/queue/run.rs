@@ -1,7 +1,7 @@
 //! One contiguous run of records, read from the store.
 //!
-//! What cannot be read (a flipped bit, a lost block) is no error: the running totals in the records around the gap say
-//! how many samples it held.
+//! What cannot be read (a flipped bit, a lost block) is no error but a [`Gap`]: the running totals in the records around
+//! it say how many samples it held.
 
 use super::Position;
 use super::interval::{IntervalDecoder, IntervalError};
@@ -17,6 +17,19 @@ pub(super) struct Source<'a> {
     pub(super) decoder: &'a mut IntervalDecoder,
 }
 
+/// Records of a run that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Gap {
+    pub(super) from: Mark,
+    pub(super) to: Mark,
+    /// When the records before and behind it were accepted, in milliseconds since the epoch; none where they are not in
+    /// the run.
+    pub(super) after_ms: Option<i64>,
+    pub(super) before_ms: Option<i64>,
+    /// Why, in words.
+    pub(super) cause: String,
+}
+
 /// A run of records being read.
 pub(super) struct Run {
     pub(super) merge: Merge,
@@ -28,10 +41,10 @@ pub(super) struct Run {
     /// Where the run ends so far.
     pub(super) at: Mark,
     pub(super) samples: u64,
-    pub(super) lost_records: u64,
-    pub(super) lost_samples: u64,
-    /// The first damage met, in words.
-    pub(super) damage: Option<String>,
+    /// What is missing, in order.
+    pub(super) gaps: Vec<Gap>,
+    /// The first damage met since the last gap, in words.
+    damage: Option<String>,
     /// The store did not answer.
     failed: Option<StoreError>,
 }
@@ -51,8 +64,7 @@ impl Run {
             pending: Vec::new(),
             at: from,
             samples: 0,
-            lost_records: 0,
-            lost_samples: 0,
+            gaps: Vec::new(),
             damage: None,
             failed: None,
         };
@@ -75,7 +87,7 @@ impl Run {
             return Err(error);
         }
         if !is_full {
-            run.skip_to(to);
+            run.skip_to(to, None);
         }
         Ok(run)
     }
@@ -140,7 +152,7 @@ impl Run {
     }
 
     fn add(&mut self, position: Position, header: &Header, encoded_bytes: usize) {
-        self.skip_to(header.mark(position));
+        self.skip_to(header.mark(position), Some(header.accepted_ms));
         self.at = self.at.after(u64::from(header.samples), encoded_bytes as u64);
         self.first.get_or_insert(position);
         self.records += 1;
@@ -148,10 +160,15 @@ impl Run {
         self.pending.push((self.at, header.accepted_ms));
     }
 
-    /// Moves on to `mark`; what lies before it and was not taken is lost.
-    fn skip_to(&mut self, mark: Mark) {
-        self.lost_records += mark.position.saturating_sub(self.at.position);
-        self.lost_samples += mark.samples.saturating_sub(self.at.samples);
+    /// Moves on to `mark`, where a record accepted at `before_ms` stands or the run ends. What lies before it and was not
+    /// taken is lost.
+    fn skip_to(&mut self, mark: Mark, before_ms: Option<i64>) {
+        let cause = self.damage.take();
+        if mark.position > self.at.position {
+            let after_ms = self.pending.last().map(|(_, accepted_ms)| *accepted_ms);
+            let cause = cause.unwrap_or_else(|| "missing in the log".into());
+            self.gaps.push(Gap { from: self.at, to: mark, after_ms, before_ms, cause });
+        }
         self.at = mark;
         // The run's last record takes the gap behind it along when it is acked.
         if let Some((last, _)) = self.pending.last_mut() {

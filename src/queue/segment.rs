@@ -1,6 +1,6 @@
 //! Segments: the unit in which space is released, and the table that remembers them.
 
-use super::position::Mark;
+use super::position::{Mark, Position};
 
 /// What the table knows of one segment. 65 bytes on disk, see docs/format.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +87,20 @@ impl Segment {
             && segment.start.bytes <= segment.end.bytes;
         grows.then_some(segment)
     }
+}
+
+/// When the first and the last record of the segments that `from..to` touches were accepted, in milliseconds since the
+/// epoch; zeros where there are none.
+pub fn accepted_between<'a>(
+    segments: impl IntoIterator<Item = &'a Segment>,
+    from: Position,
+    to: Position,
+) -> (i64, i64) {
+    let touched = segments
+        .into_iter()
+        .filter(|segment| !segment.is_empty() && segment.start.position < to && from < segment.end.position);
+    let spans = touched.map(|segment| (segment.first_accepted_ms, segment.last_accepted_ms));
+    spans.reduce(|(first, last), (from, to)| (first.min(from), last.max(to))).unwrap_or_default()
 }
 
 /// Encodes a mark on its own: an upstream's settled position. 24 bytes behind a version byte.

@@ -2,7 +2,7 @@
 
 use super::position::{Chain, Cursor, Mark};
 use super::retention::{self, Limits};
-use super::segment::Segment;
+use super::segment::{self, Segment};
 use super::{Backlog, Position};
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
@@ -112,6 +112,11 @@ impl Shared {
     /// Since when something is written and not synced; none where all is.
     pub(super) fn unsynced_since(&self) -> Option<Instant> {
         self.state().unsynced_since
+    }
+
+    /// When the records of the segments that `from..to` touches were accepted, first and last: as near as the table knows.
+    pub(super) fn accepted_between(&self, from: Position, to: Position) -> (i64, i64) {
+        segment::accepted_between(&self.state().segments, from, to)
     }
 
     /// Encoded bytes of the records kept.

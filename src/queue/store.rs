@@ -1,6 +1,6 @@
 //! The one file that names rocksdb: opening, the options with their reasons, batches, reads, space.
 
-use super::folder::Folder;
+use super::folder::{self, Folder};
 use super::record::read_header;
 use super::retention::Limits;
 use super::salvage::{self, Rebuild};
@@ -69,6 +69,8 @@ pub struct Found {
     pub upstreams: Vec<(String, Mark)>,
     /// What was wrong and could be passed over, in words for the log.
     pub damage: Vec<String>,
+    /// The table as it stands on disk, where it is not sound: `segments` was made anew from the records then.
+    unsound: Option<Vec<Segment>>,
 }
 
 /// How a store is opened.
@@ -110,19 +112,54 @@ impl Store {
             store.initialize().map_err(refuse)?;
             folder.finish().map_err(|error| OpenError::Folder { path: path.to_owned(), error })?;
         }
-        store.check_format(&mut damage)?;
-        let mut found = store.read_meta();
+        let mut found = store.examine(damage, limits)?;
+        if let Some(unsound) = found.unsound.take() {
+            store.replace_table(&unsound, &found.segments).map_err(refuse)?;
+        }
+        Ok((store, found))
+    }
+
+    /// Opens the store at `path` for reading, and changes nothing in the folder. An agent may have it open: what is seen is
+    /// how it stood at this moment.
+    pub fn open_read_only(path: &Path) -> Result<(Self, Found), OpenError> {
+        folder::expect_store(path)?;
+        let limits = Limits::of(&config::Queue::default());
+        let mut damage = Vec::new();
+        let opened = open_moving(|| open_db_read_only(path, &limits, Care::Strict));
+        let opened = match opened {
+            Err(error) if is_damage(&error) => {
+                damage.push(error.into_string());
+                open_db_read_only(path, &limits, Care::Salvage)
+            }
+            opened => opened,
+        };
+        let refuse = |error: rocksdb::Error| match error.into_string() {
+            what if what.contains("WAL") => OpenError::LostLog { path: path.to_owned(), what },
+            what => open_error(path, what),
+        };
+        let db = opened.map_err(refuse)?;
+        let store = Self { db, path: path.to_owned() };
+        let found = store.examine(damage, &limits)?;
+        Ok((store, found))
+    }
+
+    /// What is in the store, besides what was found at opening it.
+    fn examine(&self, mut damage: Vec<String>, limits: &Limits) -> Result<Found, OpenError> {
+        let refuse = |error: StoreError| open_error(&self.path, error.to_string());
+        self.check_format(&mut damage)?;
+        let mut found = self.read_meta();
         found.damage.splice(0..0, damage);
         let acked = found.upstreams.iter().map(|(_, mark)| *mark);
         let end = found.segments.last().map_or(0, |last| last.end.position);
         if !found.damage.is_empty()
             || !salvage::is_sound(&found.segments, acked)
-            || store.has_records(end).map_err(refuse)?
+            || self.has_records(end).map_err(refuse)?
         {
-            found.segments = store.rebuild_table(&found, limits).map_err(refuse)?;
+            let anew = self.table_from_records(&found, limits).map_err(refuse)?;
+            found.unsound = Some(std::mem::replace(&mut found.segments, anew));
             found.damage.push("the table of segments was made anew from the records".into());
         }
-        Ok((store, found))
+        Ok(found)
     }
 
     /// Makes a store that does not open usable again, from the files that are left: their list is made anew, the log is
@@ -224,7 +261,7 @@ impl Store {
     }
 
     /// The segment table from the records that can be read, and from what is left of the old one.
-    fn rebuild_table(&self, found: &Found, limits: &Limits) -> Result<Vec<Segment>, StoreError> {
+    fn table_from_records(&self, found: &Found, limits: &Limits) -> Result<Vec<Segment>, StoreError> {
         let starts = found.segments.first().map(|first| first.start).into_iter();
         let acked = found.upstreams.iter().map(|(_, mark)| *mark);
         // Without a table, and nobody who was here before, all that is left is wanted.
@@ -236,13 +273,15 @@ impl Store {
                 rebuild.add(position, &header, record.len() as u64);
             }
         })?;
-        let segments = rebuild.finish(from, to);
+        Ok(rebuild.finish(from, to))
+    }
+
+    fn replace_table(&self, old: &[Segment], new: &[Segment]) -> Result<(), StoreError> {
         let mut batch = Batch::default();
         batch.batch.put_cf(self.meta(), keys::FORMAT, [FORMAT_VERSION]);
-        found.segments.iter().for_each(|old| self.forget_segment(&mut batch, old));
-        segments.iter().for_each(|new| self.put_segment(&mut batch, new));
-        self.write(batch, true)?;
-        Ok(segments)
+        old.iter().for_each(|segment| self.forget_segment(&mut batch, segment));
+        new.iter().for_each(|segment| self.put_segment(&mut batch, segment));
+        self.write(batch, true)
     }
 
     /// Calls `visit` for every record from `from` on that can be read, in order.
@@ -380,6 +419,30 @@ fn families(limits: &Limits) -> [ColumnFamilyDescriptor; 2] {
 fn open_db(path: &Path, limits: &Limits, is_new: bool, care: Care) -> Result<DB, rocksdb::Error> {
     DB::open_cf_descriptors(&db_options(limits, is_new, care), path, families(limits))
 }
+
+fn open_db_read_only(path: &Path, limits: &Limits, care: Care) -> Result<DB, rocksdb::Error> {
+    let mut options = db_options(limits, false, care);
+    // All of them at once: an agent that has the store open deletes files when it releases space.
+    options.set_max_open_files(-1);
+    // Without it, RocksDB 11.8 crashes in a read-only open (`DBImpl::Recover` wants to note in the list of files that logs
+    // are not tracked any more, and has nothing to note it with). The price: a store that lost a log is not opened.
+    options.set_track_and_verify_wals_in_manifest(true);
+    DB::open_cf_descriptors_read_only(&options, path, families(limits), false)
+}
+
+/// Opens a store that an agent may have open: between reading the list of files and opening them, some may go.
+fn open_moving(open: impl Fn() -> Result<DB, rocksdb::Error>) -> Result<DB, rocksdb::Error> {
+    let mut opened = open();
+    for _ in 1..OPEN_ATTEMPTS {
+        match &opened {
+            Err(error) if is_damage(error) => opened = open(),
+            _ => break,
+        }
+    }
+    opened
+}
+
+const OPEN_ATTEMPTS: usize = 5;
 
 /// Opens a damaged store. RocksDB writes what it could read of its log to tables then, so that from there on all may be
 /// well: if it is, the store is open with full care.

@@ -5,6 +5,7 @@ mod limits;
 mod matrix;
 mod merged;
 mod model;
+mod survey;
 mod versions;
 
 use super::*;

@@ -5,6 +5,7 @@ use super::committer::Committer;
 use super::retention::{self, Footprint};
 use super::shared::{Dropped, Released};
 use super::store::{Batch, StoreError};
+use crate::status::human::moment;
 use crate::telemetry::metrics::UpstreamReasonLabel;
 use crate::telemetry::process;
 use std::time::{Duration, Instant};
@@ -130,16 +131,11 @@ impl Committer {
                 tracing::error!(
                     upstream = %name,
                     samples = *lost,
-                    accepted_from = %rfc3339(*from_ms),
-                    accepted_to = %rfc3339(*to_ms),
+                    accepted_from = %moment(*from_ms),
+                    accepted_to = %moment(*to_ms),
                     "{what_to_do}"
                 );
             }
         }
     }
-}
-
-pub(super) fn rfc3339(ms: i64) -> String {
-    let since = std::time::Duration::from_millis(u64::try_from(ms).unwrap_or(0));
-    humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + since).to_string()
 }

@@ -3,6 +3,7 @@
 use crate::model::Push;
 use crate::wire;
 use std::ops::Range;
+use zstd::zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer, SafeResult};
 
 /// How a body is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,36 +57,69 @@ impl Part {
     }
 }
 
-/// Writes and packs send batches; keeps its buffers and contexts between them.
+/// Writes and packs send batches; keeps a small buffer and zstd's context between them.
 pub struct Packer {
-    wire: Vec<u8>,
-    zstd: zstd::bulk::Compressor<'static>,
-    snappy: snap::raw::Encoder,
+    piece: Vec<u8>,
+    zstd: CCtx<'static>,
 }
+
+/// zstd takes what is written in pieces of this size: a batch never stands in memory unpacked.
+const PIECE_BYTES: usize = 64 << 10;
+/// What is reserved for a packed body at first, as a share of the batch.
+const PACKED_SHARE: usize = 16;
+
+const BUG: &str = "BUG: packing into memory cannot fail";
 
 impl Packer {
     pub fn new() -> Self {
-        Self {
-            wire: Vec::new(),
-            zstd: zstd::bulk::Compressor::new(ZSTD_LEVEL).expect("BUG: zstd knows its own level 1"),
-            snappy: snap::raw::Encoder::new(),
-        }
+        let mut zstd = CCtx::create();
+        zstd.set_parameter(CParameter::CompressionLevel(ZSTD_LEVEL))
+            .expect("BUG: zstd knows its own level 1");
+        Self { piece: Vec::new(), zstd }
     }
 
     /// One `WriteRequest` with `part` of `push`.
     pub fn pack(&mut self, push: &Push, part: &Part, packing: Packing) -> Vec<u8> {
-        self.wire.clear();
-        wire::encode_some(push, part.series.clone(), &mut self.wire);
         let packed = match packing {
-            Packing::Zstd => self.zstd.compress(&self.wire).expect("BUG: packing into memory cannot fail"),
-            Packing::Snappy => {
-                self.snappy.compress_vec(&self.wire).expect("BUG: a batch is far below snappy's 4 GiB")
-            }
+            Packing::Zstd => self.zstd(push, part),
+            Packing::Snappy => snappy(push, part),
         };
-        // One huge record must not keep its buffer for ever.
-        self.wire.shrink_to(4 << 20);
+        // One huge series must not keep its buffer for ever.
+        self.piece.shrink_to(2 * PIECE_BYTES);
         packed
     }
+
+    /// One frame that tells its size, which lets a server refuse what is too large before it unpacks it.
+    fn zstd(&mut self, push: &Push, part: &Part) -> Vec<u8> {
+        let Self { piece, zstd } = self;
+        let length = wire::encoded_len_of(push, part.series.clone());
+        zstd.set_pledged_src_size(Some(length as u64)).expect(BUG);
+        let mut packed = Vec::with_capacity(length / PACKED_SHARE + CCtx::out_size());
+        wire::encode_in_pieces(push, part.series.clone(), PIECE_BYTES, piece, |piece| {
+            let mut input = InBuffer::around(piece);
+            while input.pos < piece.len() {
+                append(&mut packed, |out| zstd.compress_stream(out, &mut input));
+            }
+        });
+        while append(&mut packed, |out| zstd.end_stream(out)) > 0 {}
+        packed
+    }
+}
+
+/// Lets `write` append to `packed`, with room for a block of zstd's at least.
+fn append(packed: &mut Vec<u8>, write: impl FnOnce(&mut OutBuffer<'_, Vec<u8>>) -> SafeResult) -> usize {
+    packed.reserve(CCtx::out_size());
+    let end = packed.len();
+    write(&mut OutBuffer::around_pos(packed, end)).expect(BUG)
+}
+
+/// A block of snappy is packed in one piece.
+fn snappy(push: &Push, part: &Part) -> Vec<u8> {
+    let mut wire = Vec::with_capacity(wire::encoded_len_of(push, part.series.clone()));
+    wire::encode_in_pieces(push, part.series.clone(), PIECE_BYTES, &mut Vec::new(), |piece| {
+        wire.extend_from_slice(piece);
+    });
+    snap::raw::Encoder::new().compress_vec(&wire).expect("BUG: a batch is far below snappy's 4 GiB")
 }
 
 impl Default for Packer {

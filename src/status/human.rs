@@ -38,6 +38,12 @@ pub fn span(seconds: f64) -> String {
     }
 }
 
+/// A moment, in milliseconds since the epoch, as RFC 3339 to the second.
+pub fn moment(ms: i64) -> String {
+    let since = std::time::Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+    humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + since).to_string()
+}
+
 /// What the queue takes on disk, of what it may take, and what is free beside it.
 pub fn disk(status: &Status) -> String {
     let queue = &status.queue;
@@ -106,6 +112,12 @@ mod tests {
             assert_eq!(count(value), text);
         }
         assert_eq!(count(u64::MAX), "18,446,744,073,709,551,615");
+    }
+
+    #[test]
+    fn moments_are_rfc_3339_and_those_before_the_epoch_are_the_epoch() {
+        assert_eq!(moment(1_767_225_600_999), "2026-01-01T00:00:00Z");
+        assert_eq!(moment(-1), "1970-01-01T00:00:00Z");
     }
 
     #[test]

@@ -182,14 +182,26 @@ proptest! {
     }
 
     #[test]
-    fn some_series_are_these_series(request in request(), from: prop::sample::Index, to: prop::sample::Index) {
+    fn some_series_are_these_series(
+        request in request(), from: prop::sample::Index, to: prop::sample::Index, piece_bytes in 1..200usize,
+    ) {
         let push = decode(request.encode_to_vec()).unwrap();
         let count = push.series().len();
         let (from, to) = (from.index(count + 1), to.index(count + 1));
-        let mut out = Vec::new();
-        encode_some(&push, from.min(to)..from.max(to), &mut out);
+        let (from, to) = (from.min(to), from.max(to));
+        let (mut out, mut pieces) = (Vec::new(), Vec::new());
+        encode_in_pieces(&push, from..to, piece_bytes, &mut Vec::new(), |piece| {
+            out.extend_from_slice(piece);
+            pieces.push(piece.len());
+        });
+        prop_assert_eq!(out.len(), encoded_len_of(&push, from..to));
+        let full = pieces.split_last().map_or(&[][..], |(_, full)| full);
+        prop_assert!(full.iter().all(|length| *length >= piece_bytes), "{pieces:?}");
+        prop_assert!(pieces.iter().all(|length| *length > 0), "{pieces:?}");
         let part = decode(out).unwrap();
-        prop_assert!(part.series().eq(push.series().skip(from.min(to)).take(from.max(to) - from.min(to))));
+        prop_assert!(part.series().eq(push.series().skip(from).take(to - from)));
+        let extras = if to == count { push.request_extras().collect() } else { Vec::new() };
+        prop_assert_eq!(part.request_extras().flatten().collect::<Vec<_>>(), extras.into_iter().flatten().collect::<Vec<_>>());
     }
 }
 

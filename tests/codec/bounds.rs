@@ -4,7 +4,6 @@
 
 use super::{ACCEPTED_MS, Record, captures, encode};
 use pmm_buffer::queue::columns::Decoder;
-use pmm_buffer::wire;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::RngSeed;
@@ -88,12 +87,8 @@ fn decode(interval: &[Record]) -> Result<(), String> {
 /// Short intervals of each capture: some of its series, spread over all of them.
 static INTERVALS: LazyLock<Vec<Vec<Record>>> = LazyLock::new(|| {
     let interval = |capture: captures::Capture| {
-        let some = |push| {
-            let mut body = Vec::new();
-            (0..1_000).step_by(50).for_each(|at| wire::encode_some(push, at..at + 4, &mut body));
-            wire::decode(body).expect("what was just encoded")
-        };
-        let pushes: Vec<_> = capture.pushes().iter().take(RECORDS).map(some).collect();
+        let pushes: Vec<_> =
+            capture.pushes().iter().take(RECORDS).map(|push| captures::thinned(push, 10)).collect();
         encode(&pushes, usize::MAX)
     };
     captures::ALL.map(interval).into()

@@ -7,6 +7,7 @@ mod commands;
 mod kill;
 mod outage;
 mod peers;
+mod queue;
 mod secrets;
 mod signals;
 mod stage;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitStatus;
 
 /// Waits for the end of an agent that cannot start.
-async fn ended(agent: &mut Agent) -> ExitStatus {
+pub async fn ended(agent: &mut Agent) -> ExitStatus {
     let mut ended = None;
     until("the program ends", || {
         ended = agent.ended().expect("a child");

@@ -116,7 +116,7 @@ impl Interval<'_> {
             let count = if has_counts { columns.column(Column::Counts).varint().ok_or(CUT)? } else { 1 };
             room.take(SERIES_HEAD + span.len() as u64)?;
             room.take(count.saturating_mul(SMALLEST_SAMPLE))?;
-            sink.series(reference, &self.labels[span.start as usize..span.end as usize]);
+            sink.series(reference, &self.labels[span.range()]);
             for _ in 0..count {
                 time = time.wrapping_add(unzigzag(columns.column(Column::Times).varint().ok_or(CUT)?));
                 let value = read_value(&mut columns, last)?;

@@ -38,6 +38,9 @@ const ZSTD_LEVEL: i32 = 1;
 const SMALLEST_PACKED: usize = 64;
 /// A column of its own block costs some bytes: short ones share.
 const SMALLEST_BLOCK: usize = 256;
+/// What a buffer keeps for the next record: a push of 10 000 known series needs less. One of many new labels, or a huge
+/// one, does not keep its buffers for ever.
+const KEPT_BYTES: usize = 256 << 10;
 
 /// What is being written.
 #[derive(Debug, Default)]
@@ -65,8 +68,7 @@ impl Streams {
     pub(super) fn clear(&mut self) {
         for column in &mut self.columns {
             column.clear();
-            // One huge push must not keep its buffers for ever.
-            column.shrink_to(1 << 20);
+            column.shrink_to(KEPT_BYTES);
         }
     }
 
@@ -129,7 +131,7 @@ impl Packer {
             }
         }
         while self.context.end_stream(&mut out).expect(BUG) > 0 {}
-        self.packed.shrink_to(1 << 20);
+        self.packed.shrink_to(KEPT_BYTES);
     }
 }
 
@@ -187,7 +189,7 @@ impl Unpacker {
             0 => body,
             1 => {
                 self.raw.clear();
-                self.raw.shrink_to(1 << 20);
+                self.raw.shrink_to(KEPT_BYTES);
                 self.raw.reserve(raw_len);
                 // It writes no more than there is room for.
                 self.context.decompress(&mut self.raw, body).ok()?;

@@ -10,7 +10,7 @@ fn dropped(fixture: &Fixture) -> u64 {
 }
 
 /// Overwrites a record in place, behind the queue's back.
-fn overwrite(fixture: &Fixture, position: Position, change: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn overwrite(fixture: &Fixture, position: Position, change: impl FnOnce(&mut Vec<u8>)) {
     let store = &fixture.queue().store;
     let mut record = store.get(position).unwrap().unwrap();
     change(&mut record);
