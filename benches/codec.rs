@@ -8,22 +8,10 @@ use pmm_buffer::queue::columns::{Decoder, Encoder};
 use pmm_buffer::wire;
 use std::hint::black_box;
 
-/// Scrapes of Debian's node_exporter, see benches/captures/README.md.
-const NODE: &[u8] = include_bytes!("captures/node_exporter.zst");
+mod captures;
+
 /// 2026-01-01.
 const FIRST_MS: i64 = 1_767_225_600_000;
-
-fn captured(packed: &[u8]) -> Vec<Push> {
-    let bytes = zstd::decode_all(packed).expect("a capture unpacks");
-    let mut rest = bytes.as_slice();
-    let mut pushes = Vec::new();
-    while let Some((length, tail)) = rest.split_first_chunk::<4>() {
-        let (body, tail) = tail.split_at(u32::from_le_bytes(*length) as usize);
-        pushes.push(wire::decode(body.to_vec()).expect("a capture is remote write"));
-        rest = tail;
-    }
-    pushes
-}
 
 fn synthetic() -> Vec<Push> {
     let mut load = Load::new(7, 1, 1_000);
@@ -54,7 +42,8 @@ fn baseline(push: &Push, wire: &mut Vec<u8>, zstd: &mut zstd::bulk::Compressor<'
 }
 
 fn codec(criterion: &mut Criterion) {
-    for (name, pushes) in [("node_exporter", captured(NODE)), ("synthetic", synthetic())] {
+    let captured = captures::ALL.iter().map(|capture| (capture.name, capture.pushes()));
+    for (name, pushes) in captured.chain([("synthetic", synthetic())]) {
         let samples = samples(&pushes);
         let records = encode(&pushes);
         let lengths: Vec<_> = pushes.iter().map(wire::encoded_len).collect();

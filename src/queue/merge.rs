@@ -3,7 +3,7 @@
 //! That is what makes a catch-up cheap for the server: labels are sent, parsed and looked up once for a hundred
 //! scrapes. Series are told apart by their references, so those of different intervals stand apart, in order.
 
-use super::columns::{DecodeError, Sink};
+use super::columns::Sink;
 use crate::model::{Push, PushBuilder, Sample, Span};
 use crate::wire;
 
@@ -142,7 +142,7 @@ impl Merge {
 
 impl Sink for Merge {
     #[inline]
-    fn series(&mut self, reference: usize, labels: &[u8]) -> Result<(), DecodeError> {
+    fn series(&mut self, reference: usize, labels: &[u8]) {
         if self.by_reference.len() <= reference {
             self.by_reference.resize(reference + 1, u32::MAX);
         }
@@ -152,7 +152,7 @@ impl Sink for Merge {
             self.series.get(known as usize).is_some_and(|series| series.reference as usize == reference);
         if is_known && known as usize >= self.interval {
             self.current = known;
-            return Ok(());
+            return;
         }
         let narrow =
             |number: usize| u32::try_from(number).expect("BUG: a batch is bounded far below 4 G series");
@@ -160,7 +160,6 @@ impl Sink for Merge {
         self.current = narrow(self.series.len());
         self.series.push(Series { labels, reference: narrow(reference), samples: 0, has_carried: false });
         self.by_reference[reference] = self.current;
-        Ok(())
     }
 
     #[inline]

@@ -6,6 +6,7 @@ mod matrix;
 mod merged;
 mod model;
 mod survey;
+mod versions;
 
 use super::*;
 use crate::model::{Push, PushBuilder, Sample, SeriesView, Span};

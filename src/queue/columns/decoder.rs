@@ -32,8 +32,9 @@ impl Decoder {
 
     /// Decodes the next record of the interval into `sink`.
     ///
-    /// `wire_len` is the push's length as [`crate::wire::encode`] writes it, which bounds what is allocated. After an
-    /// error nothing of the interval can be decoded any more, and what the sink was given is to be thrown away.
+    /// `wire_len` is the push's length as [`crate::wire::encode`] writes it. The sink is given no more than a push of that
+    /// length can hold, and what is allocated is bounded by it (see docs/format.md). After an error nothing of the interval
+    /// can be decoded any more, and what the sink was given is to be thrown away.
     pub fn decode_into(
         &mut self,
         payload: &[u8],
@@ -44,13 +45,11 @@ impl Decoder {
         let Self { labels, series, unpacker } = self;
         let mut head = Reader::new(payload);
         let entries = head.varint().ok_or(DecodeError("it ends in its head"))?;
-        // A series takes two bytes on the wire at least, so there cannot be more.
-        let entries = usize::try_from(entries).ok().filter(|entries| *entries <= wire_len / 2);
-        let entries = entries.ok_or(DecodeError("it has more series than bytes"))?;
         // A sample takes 13 bytes on the wire and at most 20 here, everything else takes as many.
         let limit = wire_len.saturating_mul(2).saturating_add(64);
         let columns = unpacker.unpack(head.rest(), limit).ok_or(DecodeError("its columns do not unpack"))?;
-        Interval { labels, series }.read(columns, entries, accepted_ms, sink)
+        let room = Room(wire_len as u64);
+        Interval { labels, series }.read(columns, entries, accepted_ms, room, sink)
     }
 
     /// Decodes the next record of the interval as the push it was.
@@ -72,6 +71,23 @@ impl Default for Decoder {
     }
 }
 
+/// A series' head on the wire: tag and length.
+const SERIES_HEAD: u64 = 2;
+/// A sample on the wire: head, value, and a time of one byte at least.
+const SMALLEST_SAMPLE: u64 = 13;
+
+/// What is left of the length that the push had on the wire. Few bytes of a record can stand for many of the push (labels
+/// that are referred to again and again, a thousand empty series that pack to nothing), so what they claim is paid first.
+struct Room(u64);
+
+impl Room {
+    #[inline]
+    fn take(&mut self, bytes: u64) -> Result<(), DecodeError> {
+        self.0 = self.0.checked_sub(bytes).ok_or(DecodeError("it is longer than the push was"))?;
+        Ok(())
+    }
+}
+
 /// What is known of the interval so far.
 struct Interval<'a> {
     labels: &'a mut Vec<u8>,
@@ -84,8 +100,9 @@ impl Interval<'_> {
     fn read(
         &mut self,
         mut columns: Unpacked<'_>,
-        entries: usize,
+        entries: u64,
         accepted_ms: i64,
+        mut room: Room,
         sink: &mut impl Sink,
     ) -> Result<(), DecodeError> {
         let has_counts = !columns.column(Column::Counts).is_empty();
@@ -96,18 +113,24 @@ impl Interval<'_> {
             let reference = self.reference(&mut columns, expected)?;
             expected = reference as i64 + 1;
             let (span, last) = &mut self.series[reference];
-            sink.series(reference, &self.labels[span.range()])?;
             let count = if has_counts { columns.column(Column::Counts).varint().ok_or(CUT)? } else { 1 };
+            room.take(SERIES_HEAD + span.len() as u64)?;
+            room.take(count.saturating_mul(SMALLEST_SAMPLE))?;
+            sink.series(reference, &self.labels[span.range()]);
             for _ in 0..count {
                 time = time.wrapping_add(unzigzag(columns.column(Column::Times).varint().ok_or(CUT)?));
                 let value = read_value(&mut columns, last)?;
                 sink.sample(Sample { value, timestamp: time });
             }
-            sink.end_series(if has_extras { read_extras(&mut columns)? } else { &[] });
+            let extras: &[u8] = if has_extras { read_extras(&mut columns)? } else { &[] };
+            room.take(extras.len() as u64)?;
+            sink.end_series(extras);
         }
         while !columns.column(Column::RequestExtras).is_empty() {
             let column = columns.column(Column::RequestExtras);
-            sink.request_extra(column.varint().and_then(|length| column.take(length)).ok_or(CUT)?);
+            let extra = column.varint().and_then(|length| column.take(length)).ok_or(CUT)?;
+            room.take(extra.len() as u64)?;
+            sink.request_extra(extra);
         }
         if columns.is_spent() { Ok(()) } else { Err(DecodeError("a column goes on after the last series")) }
     }

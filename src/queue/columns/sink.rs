@@ -1,13 +1,12 @@
 //! Where the decoder puts what it reads.
 
-use super::DecodeError;
 use crate::model::{Push, PushBuilder, Sample, Span};
 use crate::wire;
 
 /// Takes a record series by series: `series`, its samples, `end_series`; then the extras of the request.
 pub trait Sink {
     /// An entry begins. `reference` is the same for all entries of a series in an interval.
-    fn series(&mut self, reference: usize, labels: &[u8]) -> Result<(), DecodeError>;
+    fn series(&mut self, reference: usize, labels: &[u8]);
     fn sample(&mut self, sample: Sample);
     fn end_series(&mut self, extras: &[u8]);
     fn request_extra(&mut self, extra: &[u8]);
@@ -17,17 +16,16 @@ pub trait Sink {
 pub struct Exact {
     push: PushBuilder,
     labels: Span,
-    wire_len: usize,
 }
 
 /// What is allocated for a push before anything of it was read.
 const MOST_FIRST: usize = 1 << 20;
 
 impl Exact {
-    /// `wire_len` is the push's length as [`wire::encode`] writes it: it does not grow beyond.
+    /// `wire_len` is the push's length as [`wire::encode`] writes it, which the decoder keeps it to.
     pub fn new(wire_len: usize) -> Self {
         let push = PushBuilder::over(Vec::with_capacity(wire_len.min(MOST_FIRST)));
-        Self { push, labels: Span::default(), wire_len }
+        Self { push, labels: Span::default() }
     }
 
     pub fn finish(self) -> Push {
@@ -36,13 +34,8 @@ impl Exact {
 }
 
 impl Sink for Exact {
-    fn series(&mut self, _: usize, labels: &[u8]) -> Result<(), DecodeError> {
-        // A section that comes again and again must not become more than the push that was written.
-        if self.push.arena_len() + labels.len() > self.wire_len {
-            return Err(DecodeError("it is longer than it was"));
-        }
+    fn series(&mut self, _: usize, labels: &[u8]) {
         self.labels = self.push.store(labels);
-        Ok(())
     }
 
     fn sample(&mut self, sample: Sample) {
@@ -68,9 +61,7 @@ impl Sink for Exact {
 pub struct Nothing;
 
 impl Sink for Nothing {
-    fn series(&mut self, _: usize, _: &[u8]) -> Result<(), DecodeError> {
-        Ok(())
-    }
+    fn series(&mut self, _: usize, _: &[u8]) {}
 
     fn sample(&mut self, _: Sample) {}
 

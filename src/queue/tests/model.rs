@@ -426,14 +426,14 @@ impl Model {
 
     /// What anyone can see.
     fn check(&mut self) {
-        for upstream in 0..NAMES.len() {
+        for (upstream, name) in NAMES.into_iter().enumerate() {
             let backlog = self.driven().readers[upstream].backlog();
             let state = &self.upstreams[upstream];
             let expected = (self.end() - state.acked, self.samples(state.acked, self.end()));
             assert_eq!((backlog.records, backlog.samples), expected);
             assert_eq!(backlog.oldest_accepted_ms.is_some(), backlog.records > 0);
             let counted = |reason| {
-                let label = UpstreamReasonLabel { upstream: NAMES[upstream].into(), reason };
+                let label = UpstreamReasonLabel { upstream: name.into(), reason };
                 self.metrics.samples_dropped.get(&label).map_or(0, |counter| counter.get())
             };
             assert_eq!(counted("max_age") + counted("max_bytes"), state.dropped);

@@ -1,0 +1,53 @@
+//! Writes what the fuzz targets begin with into `corpus/`: a few series of each capture.
+
+use pmm_buffer::model::Push;
+use pmm_buffer::queue::columns::Encoder;
+use pmm_buffer::wire;
+use std::fs;
+use std::path::Path;
+
+#[path = "../benches/captures/mod.rs"]
+mod captures;
+
+fn main() -> std::io::Result<()> {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    let write = |target: &str, name: &str, bytes: Vec<u8>| {
+        fs::create_dir_all(corpus.join(target))?;
+        fs::write(corpus.join(target).join(name), bytes)
+    };
+    for capture in captures::ALL {
+        let pushes: Vec<_> =
+            capture.pushes().iter().take(3).map(|push| captures::thinned(push, 40)).collect();
+        let mut encoder = Encoder::new();
+        let mut records = Vec::new();
+        for push in &pushes {
+            let mut payload = Vec::new();
+            encoder.encode(push, 0, &mut payload);
+            records.extend((wire::encoded_len(push) as u32).to_le_bytes());
+            records.extend((payload.len() as u32).to_le_bytes());
+            records.extend(payload);
+        }
+        write("columns", capture.name, records)?;
+        let mut body = Vec::new();
+        wire::encode(&pushes[0], &mut body);
+        write("remote_write", capture.name, body)?;
+        write("import_json", capture.name, lines(&pushes[0]).into_bytes())?;
+    }
+    Ok(())
+}
+
+/// The push as JSON lines. What is in a label's value is left out where JSON would have to escape it.
+fn lines(push: &Push) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(['"', '\\', '\n'], "");
+    let mut lines = String::new();
+    for series in push.series() {
+        let labels: Vec<_> = wire::labels(series.labels)
+            .flatten()
+            .map(|label| format!("\"{}\":\"{}\"", text(label.name), text(label.value)))
+            .collect();
+        let sample = series.samples[0];
+        let (labels, value, timestamp) = (labels.join(","), sample.value, sample.timestamp);
+        lines += &format!("{{\"metric\":{{{labels}}},\"values\":[{value}],\"timestamps\":[{timestamp}]}}\n");
+    }
+    lines
+}
