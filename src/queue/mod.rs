@@ -170,7 +170,7 @@ impl Queue {
         metrics: Arc<Metrics>,
     ) -> Result<(Self, Committer, mpsc::Receiver<Command>), OpenError> {
         let limits = Limits::of(&options.settings);
-        let (store, found) = Store::open(&options.path, &limits)?;
+        let (store, found) = Store::open(&options.path, upstreams, &limits)?;
         for what in &found.damage {
             tracing::error!(
                 path = %options.path.display(),
@@ -294,9 +294,7 @@ fn cursor(store: &Store, found: &Found, name: &str) -> Cursor {
         .upstreams
         .iter()
         .find(|(known, _)| known == name)
-        .map(|(_, mark)| *mark)
-        .or_else(|| store.upstream(name))
-        .map_or(trimmed, |mark| mark.max(trimmed));
+        .map_or(trimmed, |(_, mark)| mark.max(trimmed));
     let Some(segment) = found.segments.iter().find(|segment| segment.end.position > acked.position) else {
         return Cursor::at(acked, None);
     };

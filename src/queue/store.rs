@@ -19,9 +19,12 @@ use std::path::{Path, PathBuf};
 pub const FORMAT_VERSION: u8 = 1;
 
 const RECORDS: &str = "records";
-/// RocksDB makes this family in every store; the meta keys live there, apart from the records, because a key
-/// that is rewritten all the time among them would make every compaction rewrite records.
-const META: &str = "default";
+/// The meta keys live apart from the records, because a key that is rewritten all the time among them would make every
+/// compaction rewrite records. And not in the family that RocksDB makes in every store, because that one cannot be made
+/// anew where it does not read.
+const META: &str = "tables";
+/// Has no keys.
+const UNUSED: &str = rocksdb::DEFAULT_COLUMN_FAMILY_NAME;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -69,8 +72,8 @@ pub struct Found {
     pub upstreams: Vec<(String, Mark)>,
     /// What was wrong and could be passed over, in words for the log.
     pub damage: Vec<String>,
-    /// The table as it stands on disk, where it is not sound: `segments` was made anew from the records then.
-    unsound: Option<Vec<Segment>>,
+    /// The table on disk is not sound: `segments` was made anew from the records.
+    is_anew: bool,
 }
 
 /// How a store is opened.
@@ -93,7 +96,9 @@ impl Store {
     ///
     /// Damage that RocksDB can pass over is passed over, see [`Found::damage`]; what it cost is counted where it is
     /// read. What cannot be opened at all is refused and left as it is.
-    pub fn open(path: &Path, limits: &Limits) -> Result<(Self, Found), OpenError> {
+    ///
+    /// `upstreams` are those whose settled positions are wanted, though a walk over all may end at damage.
+    pub fn open(path: &Path, upstreams: &[String], limits: &Limits) -> Result<(Self, Found), OpenError> {
         let folder = Folder::prepare(path)?;
         let is_new = folder.is_new;
         let mut damage = Vec::new();
@@ -112,10 +117,17 @@ impl Store {
             store.initialize().map_err(refuse)?;
             folder.finish().map_err(|error| OpenError::Folder { path: path.to_owned(), error })?;
         }
-        let mut found = store.examine(damage, limits)?;
-        if let Some(unsound) = found.unsound.take() {
-            store.replace_table(&unsound, &found.segments).map_err(refuse)?;
+        let found = store.examine(damage, upstreams, limits)?;
+        if !found.is_anew {
+            return Ok((store, found));
         }
+        // RocksDB's compactions run into what does not read, and then it takes no more writes unless it is opened with less
+        // care.
+        drop(store);
+        let db = open_db(path, limits, false, Care::Salvage);
+        let db = db.map_err(|error| open_error(path, error.into_string()))?;
+        let mut store = Self { db, path: path.to_owned() };
+        store.renew_meta(&found, limits).map_err(refuse)?;
         Ok((store, found))
     }
 
@@ -139,24 +151,34 @@ impl Store {
         };
         let db = opened.map_err(refuse)?;
         let store = Self { db, path: path.to_owned() };
-        let found = store.examine(damage, &limits)?;
+        let found = store.examine(damage, &[], &limits)?;
         Ok((store, found))
     }
 
     /// What is in the store, besides what was found at opening it.
-    fn examine(&self, mut damage: Vec<String>, limits: &Limits) -> Result<Found, OpenError> {
+    fn examine(
+        &self,
+        mut damage: Vec<String>,
+        upstreams: &[String],
+        limits: &Limits,
+    ) -> Result<Found, OpenError> {
         let refuse = |error: StoreError| open_error(&self.path, error.to_string());
         self.check_format(&mut damage)?;
         let mut found = self.read_meta();
         found.damage.splice(0..0, damage);
+        for name in upstreams {
+            if !found.upstreams.iter().any(|(known, _)| known == name) {
+                found.upstreams.extend(self.upstream(name).map(|mark| (name.clone(), mark)));
+            }
+        }
         let acked = found.upstreams.iter().map(|(_, mark)| *mark);
         let end = found.segments.last().map_or(0, |last| last.end.position);
         if !found.damage.is_empty()
             || !salvage::is_sound(&found.segments, acked)
             || self.has_records(end).map_err(refuse)?
         {
-            let anew = self.table_from_records(&found, limits).map_err(refuse)?;
-            found.unsound = Some(std::mem::replace(&mut found.segments, anew));
+            found.segments = self.table_from_records(&found, limits).map_err(refuse)?;
+            found.is_anew = true;
             found.damage.push("the table of segments was made anew from the records".into());
         }
         Ok(found)
@@ -173,12 +195,32 @@ impl Store {
     fn initialize(&self) -> Result<(), StoreError> {
         let mut batch = Batch::default();
         batch.batch.put_cf(self.meta(), keys::FORMAT, [FORMAT_VERSION]);
-        // A repair learns from the tables which families there are: without one, records that are in the log only
-        // would belong to a family that it does not know.
         batch.batch.put_cf(self.records(), keys::ANCHOR, []);
         self.write(batch, true)?;
+        // A repair learns from the tables which families there are: without one, what is in the log only would belong to a
+        // family that it does not know.
+        self.db.flush_cf(self.meta())?;
         self.db.flush_cf(self.records())?;
         Ok(())
+    }
+
+    /// Makes the family of the meta keys anew, with what was found, and the files go that do not read. A kill in the middle
+    /// leaves a store without settled positions: everything that is kept is delivered again.
+    fn renew_meta(&mut self, found: &Found, limits: &Limits) -> Result<(), StoreError> {
+        self.db.drop_cf(META)?;
+        self.db.create_cf(META, &meta_options(limits))?;
+        let mut batch = Batch::default();
+        batch.batch.put_cf(self.meta(), keys::FORMAT, [FORMAT_VERSION]);
+        found.segments.iter().for_each(|segment| self.put_segment(&mut batch, segment));
+        found.upstreams.iter().for_each(|(name, acked)| self.put_upstream(&mut batch, name, *acked));
+        self.write(batch, true)?;
+        Ok(self.db.flush_cf(self.meta())?)
+    }
+
+    /// What a kill in the middle of [`Store::renew_meta`] leaves.
+    #[cfg(test)]
+    pub fn drop_meta_for_test(mut self) {
+        self.db.drop_cf(META).unwrap();
     }
 
     #[cfg(test)]
@@ -255,7 +297,7 @@ impl Store {
 
     /// The settled position of one upstream. Asked for by its key it can be there where a walk over all of them ends at
     /// damage.
-    pub fn upstream(&self, name: &str) -> Option<Mark> {
+    fn upstream(&self, name: &str) -> Option<Mark> {
         let value = self.db.get_cf(self.meta(), keys::upstream(name)).ok()??;
         segment::decode_mark(&value)
     }
@@ -274,14 +316,6 @@ impl Store {
             }
         })?;
         Ok(rebuild.finish(from, to))
-    }
-
-    fn replace_table(&self, old: &[Segment], new: &[Segment]) -> Result<(), StoreError> {
-        let mut batch = Batch::default();
-        batch.batch.put_cf(self.meta(), keys::FORMAT, [FORMAT_VERSION]);
-        old.iter().for_each(|segment| self.forget_segment(&mut batch, segment));
-        new.iter().for_each(|segment| self.put_segment(&mut batch, segment));
-        self.write(batch, true)
     }
 
     /// Calls `visit` for every record from `from` on that can be read, in order.
@@ -409,8 +443,9 @@ impl Store {
 /// More records than a damaged table file can hold: what follows so many that do not read is the end.
 const MOST_SKIPPED: u32 = 1 << 18;
 
-fn families(limits: &Limits) -> [ColumnFamilyDescriptor; 2] {
+fn families(limits: &Limits) -> [ColumnFamilyDescriptor; 3] {
     [
+        ColumnFamilyDescriptor::new(UNUSED, meta_options(limits)),
         ColumnFamilyDescriptor::new(META, meta_options(limits)),
         ColumnFamilyDescriptor::new(RECORDS, records_options(limits)),
     ]
@@ -456,8 +491,11 @@ fn salvage_db(path: &Path, limits: &Limits) -> Result<DB, rocksdb::Error> {
 
 /// True where files are not what was written, or are not there.
 fn is_damage(error: &rocksdb::Error) -> bool {
+    let says = |what: &str| error.as_ref().contains(what);
     error.kind() == rocksdb::ErrorKind::Corruption
-        || error.kind() == rocksdb::ErrorKind::IOError && error.as_ref().contains("No such file or directory")
+        || error.kind() == rocksdb::ErrorKind::IOError && says("No such file or directory")
+        // A kill while it was made anew.
+        || error.kind() == rocksdb::ErrorKind::InvalidArgument && says(&format!("Column family not found: {META}"))
 }
 
 fn open_error(path: &Path, text: String) -> OpenError {
@@ -473,7 +511,7 @@ fn open_error(path: &Path, text: String) -> OpenError {
 fn db_options(limits: &Limits, is_new: bool, care: Care) -> Options {
     let mut options = Options::default();
     options.create_if_missing(is_new);
-    options.create_missing_column_families(is_new);
+    options.create_missing_column_families(is_new || care == Care::Salvage);
     // A log that ends in a torn record is what a kill leaves behind: its last commit was not answered. Anything else is
     // damage: the default mode would open and lose what follows without a word, this one does not open.
     options.set_wal_recovery_mode(match care {

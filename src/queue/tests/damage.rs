@@ -78,6 +78,24 @@ fn nothing_but_damage_is_settled_by_itself_and_what_comes_after_depends_on_none_
     assert_eq!(ids(&fixture.readers[0].read(ALL, Instant::now()).unwrap().unwrap()), [3]);
 }
 
+/// The tables are made anew where they do not read; a kill may come when the old ones are gone.
+#[test]
+fn a_store_without_tables_delivers_all_that_it_holds_again() {
+    let mut fixture = Fixture::new(&["a"], 64 * MIB);
+    (0..12).for_each(|id| assert_eq!(fixture.append(push(id, 1), 0), id));
+    let batch = fixture.readers[0].read(ALL, Instant::now()).unwrap().unwrap();
+    fixture.readers[0].ack(batch.end, Instant::now());
+    fixture.close();
+    let limits = Limits::of(&fixture.settings);
+    Store::open(&fixture.path(), &[], &limits).unwrap().0.drop_meta_for_test();
+    fixture.open();
+    let again = fixture.readers[0].read(ALL, Instant::now()).unwrap().unwrap();
+    assert_eq!((ids(&again), dropped(&fixture)), ((0..12).collect(), 0));
+    fixture.append(push(12, 1), 0);
+    fixture.reopen();
+    assert_eq!(fixture.backlog(0).records, 13);
+}
+
 #[test]
 fn a_record_of_a_later_version_is_passed_over() {
     let mut fixture = two_intervals();

@@ -154,6 +154,10 @@ fn any_damage_of_tables_and_log_costs_what_it_touches_and_is_counted() {
                 Ok(queue) => queue.close(),
                 Err(error) => panic!("{what}: {error}"),
             }
+            match fixture.try_open() {
+                Ok(queue) => queue.close(),
+                Err(error) => panic!("{what}, opened again: {error}"),
+            }
             fixture.open();
             let outcome = read_all(&mut fixture);
             match foreseen {

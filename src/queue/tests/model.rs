@@ -414,7 +414,7 @@ impl Model {
     }
 
     fn damage(&mut self, position: u64) {
-        let (store, _) = Store::open(&self.path(), &Limits::of(&settings())).unwrap();
+        let (store, _) = Store::open(&self.path(), &[], &Limits::of(&settings())).unwrap();
         overwrite_in(&store, position, |record| *record.last_mut().unwrap() ^= 1);
         self.records[position as usize].is_damaged ^= true;
     }
