@@ -64,6 +64,21 @@ fn a_first_start_that_was_cut_off_is_no_obstacle_to_the_next() {
     cut_at(&run, &cuts::all(&run.events)).assert_no_failures();
 }
 
+/// The same cuts find what is missing where the agent answers before it syncs: if they did not, the tests above would show
+/// nothing.
+#[test]
+fn an_agent_that_answers_before_it_syncs_is_found_out() {
+    let run = record::record_answers_before_syncs();
+    let is_answer = |event: &Event| matches!(event, Event::Answered { .. });
+    let first = run.events.iter().position(is_answer).expect("pushes are answered");
+    let last = run.events.iter().rposition(is_answer).expect("pushes are answered");
+    let cuts = cuts::choose(&run.events, first + 1..last + 1, 70, &mut Rng::new(SEED));
+    let outcome = cut_at(&run, &cuts);
+    // All but those after which what was not synced is there all the same.
+    assert!(outcome.failures.len() > cuts.len() / 4, "{} of {}", outcome.failures.len(), cuts.len());
+    assert!(outcome.failures.iter().all(|failure| failure.contains("answered")), "{:?}", outcome.failures);
+}
+
 /// What came of all cuts.
 #[derive(Default)]
 struct Outcome {

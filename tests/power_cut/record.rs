@@ -74,6 +74,21 @@ pub fn record_first_start() -> Run {
     })
 }
 
+/// Records pushes that are answered before they are synced, as `queue.sync: interval` has it.
+pub fn record_answers_before_syncs() -> Run {
+    block_on(async {
+        let scene = Scene::set_with("sync: interval, sync_interval: 1m").await;
+        let pushes = |pusher| (0..20).map(|number| peers::push((pusher, number))).collect();
+        let load: Load = (0..PUSHERS).map(pushes).collect();
+        let sent = Sent::default();
+        scene.upstream.is_down.store(true, Ordering::SeqCst);
+        let agent = start(&scene.launch).await;
+        push(&agent, &load, 0..20, &sent).await;
+        let written = stop(agent).await;
+        scene.end(load, sent, vec![written])
+    })
+}
+
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime").block_on(future)
@@ -91,13 +106,18 @@ struct Scene {
 
 impl Scene {
     async fn set() -> Self {
+        Self::set_with("sync: always").await
+    }
+
+    /// `queue` is what the section says besides.
+    async fn set_with(queue: &str) -> Self {
         let scratch = tempfile::tempdir().expect("a temporary folder");
         let folder = scratch.path().join("data");
         std::fs::create_dir(&folder).expect("a folder of our own");
         let recorder = Recorder::compile(scratch.path(), &folder);
         let (upstream, url) = Upstream::start().await.expect("loopback");
         let port = ReservedPort::new().expect("loopback");
-        let launch = launch(&recorder, &port, &folder, &url, scratch.path());
+        let launch = launch(&recorder, &port, &folder, &url, queue, scratch.path());
         Self { scratch, folder, recorder, upstream, launch, _port: port }
     }
 
@@ -114,10 +134,17 @@ impl Scene {
     }
 }
 
-fn launch(recorder: &Recorder, port: &ReservedPort, folder: &Path, url: &str, scratch: &Path) -> Launch {
+fn launch(
+    recorder: &Recorder,
+    port: &ReservedPort,
+    folder: &Path,
+    url: &str,
+    queue: &str,
+    scratch: &Path,
+) -> Launch {
     let config = scratch.join("pmm-buffer.yml");
     let text = format!(
-        "listen: {}\ndata_dir: {}\nqueue: {{max_bytes: {MAX_BYTES}, rewind: 0s}}\nremote_write:\n  - url: {url}\n    \
+        "listen: {}\ndata_dir: {}\nqueue: {{max_bytes: {MAX_BYTES}, rewind: 0s, {queue}}}\nremote_write:\n  - url: {url}\n    \
          queue_config: {{max_samples_per_send: 40, min_backoff: 10ms, max_backoff: 50ms}}\n",
         port.address(),
         folder.display(),
