@@ -12,13 +12,14 @@ use std::path::Path;
 /// Writes every option with the value in force; secrets as `<secret>`.
 pub fn effective(config: &Config) -> String {
     let mut out = Writer { text: String::with_capacity(1024), depth: 0 };
-    let Config { listen, data_dir, server, queue, upstreams, replay, log, shutdown_grace } = config;
+    let Config { listen, data_dir, max_memory, server, queue, upstreams, replay, log, shutdown_grace } =
+        config;
     out.line("listen", text(&listen.to_string()));
     out.line("data_dir", path(data_dir));
     out.line("shutdown_grace", format_duration(*shutdown_grace));
+    out.line("max_memory", format_size(*max_memory as u64));
     out.section("server", |out| {
         out.line("max_body_bytes", format_size(server.max_body_bytes as u64));
-        out.line("max_in_flight_bytes", format_size(server.max_in_flight_bytes as u64));
         out.line("max_connections", server.max_connections);
         out.line("read_timeout", format_duration(server.read_timeout));
     });

@@ -13,6 +13,7 @@
 mod auth;
 mod effective;
 mod load;
+mod memory;
 mod overrides;
 mod problem;
 mod prometheus;
@@ -29,6 +30,7 @@ mod yaml;
 
 pub use effective::effective;
 pub use load::{Loaded, load};
+pub use memory::{DICTIONARY_BYTES, SERIES_BYTES, STORE_CACHE_BYTES};
 pub use overrides::Overrides;
 pub use problem::{Errors, Problem, Warning};
 pub use reload::{Reload, difference};
@@ -48,6 +50,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where the queue lives. Default /var/lib/pmm-buffer.
     pub data_dir: PathBuf,
+    /// Memory for all that the agent holds, in bytes; `config/memory.rs` says how it is divided. Up to 64 GiB; default what
+    /// queue and upstreams have set aside, and 128 MiB for pushes in flight.
+    pub max_memory: usize,
     /// Limits of the listener.
     pub server: Server,
     /// The queue on disk.
@@ -75,6 +80,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9431)),
             data_dir: "/var/lib/pmm-buffer".into(),
+            max_memory: memory::set_aside(&Queue::default(), &[]) + Server::default().max_in_flight_bytes,
             server: Server::default(),
             queue: Queue::default(),
             upstreams: Vec::new(),
@@ -92,9 +98,8 @@ pub struct Server {
     ///
     /// A larger push is refused with 413.
     pub max_body_bytes: usize,
-    /// Memory for bodies and pushes in flight, in bytes. Default 128 MiB, 256 KiB to 16 GiB, and at least
-    /// four times `max_body_bytes`: half of it is for bodies, and the largest body is held as it came and
-    /// unpacked.
+    /// Memory for bodies and pushes in flight, in bytes: what [`Config::max_memory`] leaves for them. At least four
+    /// times `max_body_bytes`: half of it is for bodies, and the largest body is held as it came and unpacked.
     ///
     /// Pushes beyond it wait, then get 503.
     pub max_in_flight_bytes: usize,

@@ -48,12 +48,12 @@ macro_rules! section {
 
 section! {
     /// The file itself.
-    File { listen, data_dir, shutdown_grace, server, queue, replay, log, remote_write }
+    File { listen, data_dir, shutdown_grace, max_memory, server, queue, replay, log, remote_write }
 }
 
 section! {
     /// `server`
-    Server { max_body_bytes, max_in_flight_bytes, max_connections, read_timeout }
+    Server { max_body_bytes, max_connections, read_timeout }
 }
 
 section! {

@@ -26,7 +26,7 @@ impl Reload {
 /// upstreams.
 pub fn difference(old: &Config, new: &Config) -> Reload {
     // Names every field, so that a new one cannot be forgotten here.
-    let Config { listen, data_dir, server, queue, upstreams, replay, log, shutdown_grace } = old;
+    let Config { listen, data_dir, max_memory, server, queue, upstreams, replay, log, shutdown_grace } = old;
     let mut reload = Reload::default();
     let mut compare = |key: &str, differs: bool, applies: bool| {
         if differs {
@@ -37,8 +37,8 @@ pub fn difference(old: &Config, new: &Config) -> Reload {
     compare("listen", *listen != new.listen, false);
     compare("data_dir", *data_dir != new.data_dir, false);
     compare("shutdown_grace", *shutdown_grace != new.shutdown_grace, true);
+    compare("max_memory", *max_memory != new.max_memory, true);
     compare("server.max_body_bytes", server.max_body_bytes != new.server.max_body_bytes, true);
-    compare("server.max_in_flight_bytes", server.max_in_flight_bytes != new.server.max_in_flight_bytes, true);
     compare("server.max_connections", server.max_connections != new.server.max_connections, true);
     compare("server.read_timeout", server.read_timeout != new.server.read_timeout, true);
     compare("queue.max_bytes", queue.max_bytes != new.queue.max_bytes, false);
@@ -129,8 +129,8 @@ mod tests {
     fn limits_level_and_grace_apply_at_once() {
         let mut new = config(&["a"]);
         new.shutdown_grace = Duration::ZERO;
+        new.max_memory += 1;
         new.server.max_body_bytes += 1;
-        new.server.max_in_flight_bytes += 1;
         new.server.max_connections += 1;
         new.server.read_timeout += Duration::from_secs(1);
         new.replay.max_retry_after += Duration::from_secs(1);
@@ -142,8 +142,8 @@ mod tests {
             reload.apply,
             [
                 "shutdown_grace",
+                "max_memory",
                 "server.max_body_bytes",
-                "server.max_in_flight_bytes",
                 "server.max_connections",
                 "server.read_timeout",
                 "replay.max_retry_after",

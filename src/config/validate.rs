@@ -1,5 +1,6 @@
 //! From keys and nodes to a [`Config`]: values, bounds, and what must hold between them.
 
+use super::memory;
 use super::problem::{Place, Spot};
 use super::raw::{self, Section};
 use super::units::{GIB, KIB, MIB, TIB, format_duration, format_size, parse_duration};
@@ -13,7 +14,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 const MAX_BODY_BYTES: RangeInclusive<u64> = 64 * KIB..=256 * MIB;
-const MAX_IN_FLIGHT_BYTES: RangeInclusive<u64> = 256 * KIB..=16 * GIB;
+const MAX_MEMORY: RangeInclusive<u64> = 64 * MIB..=64 * GIB;
 const MAX_CONNECTIONS: RangeInclusive<usize> = 1..=65_536;
 const READ_TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
 const QUEUE_MAX_BYTES: RangeInclusive<u64> = 16 * MIB..=16 * TIB;
@@ -35,18 +36,26 @@ const IN_FLIGHT_BODIES: usize = 4;
 /// Makes a configuration of a file's keys. What it returns is of use only if no error was reported.
 pub(super) fn config(file: raw::File, reader: &mut Reader) -> Config {
     let default = Config::default();
-    Config {
+    let raw_server: raw::Server = section(file.server, reader);
+    let errors = reader.problems.error_count();
+    let server = server(&raw_server, reader);
+    // One problem is told once.
+    let body = raw_server.max_body_bytes.as_ref().filter(|_| reader.problems.error_count() == errors);
+    let mut config = Config {
         listen: listen(file.listen.as_ref(), reader).unwrap_or(default.listen),
         data_dir: reader.path(file.data_dir.as_ref()).unwrap_or(default.data_dir),
         shutdown_grace: reader
             .duration(file.shutdown_grace.as_ref(), SHUTDOWN_GRACE)
             .unwrap_or(default.shutdown_grace),
-        server: server(&section(file.server, reader), reader),
+        max_memory: default.max_memory,
+        server,
         queue: queue(&section(file.queue, reader), reader),
         replay: replay(&section(file.replay, reader), reader),
         log: log(&section(file.log, reader), reader),
         upstreams: upstreams(file.remote_write, reader),
-    }
+    };
+    divide_memory(&mut config, file.max_memory.as_ref(), body, reader);
+    config
 }
 
 /// The keys of a section.
@@ -71,40 +80,44 @@ fn listen(node: Option<&Node>, reader: &mut Reader) -> Option<SocketAddr> {
 
 fn server(raw: &raw::Server, reader: &mut Reader) -> Server {
     let default = Server::default();
-    let errors = reader.problems.error_count();
-    let server = Server {
+    Server {
         max_body_bytes: bytes(raw.max_body_bytes.as_ref(), MAX_BODY_BYTES, default.max_body_bytes, reader),
-        max_in_flight_bytes: bytes(
-            raw.max_in_flight_bytes.as_ref(),
-            MAX_IN_FLIGHT_BYTES,
-            default.max_in_flight_bytes,
-            reader,
-        ),
         max_connections: reader
             .count(raw.max_connections.as_ref(), MAX_CONNECTIONS)
             .unwrap_or(default.max_connections),
         read_timeout: reader
             .duration(raw.read_timeout.as_ref(), READ_TIMEOUT)
             .unwrap_or(default.read_timeout),
-    };
-    let least = server.max_body_bytes.saturating_mul(IN_FLIGHT_BODIES);
-    // The one that was given is to blame.
-    let given = raw.max_in_flight_bytes.as_ref().or(raw.max_body_bytes.as_ref());
-    if let Some(node) = given
-        && server.max_in_flight_bytes < least
+        ..default
+    }
+}
+
+/// Divides `max_memory`. `body` is the node of `max_body_bytes`, which is to blame where `max_memory` was not given.
+fn divide_memory(config: &mut Config, given: Option<&Node>, body: Option<&Node>, reader: &mut Reader) {
+    let set_aside = memory::set_aside(&config.queue, &config.upstreams);
+    let default = set_aside.saturating_add(config.server.max_in_flight_bytes);
+    let errors = reader.problems.error_count();
+    config.max_memory = bytes(given, MAX_MEMORY, default, reader);
+    config.server.max_in_flight_bytes = config.max_memory.saturating_sub(set_aside);
+    let bodies = config.server.max_body_bytes.saturating_mul(IN_FLIGHT_BODIES);
+    if let Some(node) = given.or(body)
+        && config.server.max_in_flight_bytes < bodies
         && reader.problems.error_count() == errors
     {
-        let [body, in_flight, least] =
-            [server.max_body_bytes, server.max_in_flight_bytes, least].map(|bytes| format_size(bytes as u64));
+        let whole = |bytes: usize| format_size((bytes as u64).div_ceil(MIB) * MIB);
         reader.problems.error(
             &node.spot,
             format!(
-                "max_in_flight_bytes is {in_flight}, which must be {IN_FLIGHT_BODIES} times max_body_bytes \
-                 ({body}): write at least max_in_flight_bytes: {least}, or a smaller max_body_bytes"
+                "max_memory is {}, of which {} are set aside for queue and upstreams, and what is left must be \
+                 {IN_FLIGHT_BODIES} times max_body_bytes ({}): write at least max_memory: {}, or a smaller \
+                 max_body_bytes",
+                whole(config.max_memory),
+                whole(set_aside),
+                format_size(config.server.max_body_bytes as u64),
+                whole(set_aside.saturating_add(bodies)),
             ),
         );
     }
-    server
 }
 
 /// A size of memory.

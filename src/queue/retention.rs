@@ -37,7 +37,7 @@ impl Limits {
     /// background threads fall further behind, the committer waits for them, see [`Footprint`].
     pub fn of(queue: &config::Queue) -> Self {
         let max_bytes = queue.max_bytes;
-        let write_buffer_bytes = (max_bytes / 32).clamp(MIB / 16, 4 * MIB);
+        let write_buffer_bytes = queue.write_buffer_bytes();
         let live_bytes = max_bytes.saturating_sub(8 * write_buffer_bytes) / 100 * 98;
         let segment_bytes = (max_bytes / 32).clamp(MIB / 16, 16 * MIB);
         let max_age_ms = queue.max_age.map(|age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX));

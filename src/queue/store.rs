@@ -6,9 +6,9 @@ use super::retention::Limits;
 use super::salvage::{self, Rebuild};
 use super::segment::{self, Segment};
 use super::{OpenError, Position, keys, position::Mark};
-use crate::config;
+use crate::config::{self, STORE_CACHE_BYTES};
 use rocksdb::{
-    ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, LogLevel, Options,
+    Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, LogLevel, Options,
     ReadOptions, WriteBatch, WriteOptions,
 };
 use std::fs;
@@ -208,7 +208,7 @@ impl Store {
     /// leaves a store without settled positions: everything that is kept is delivered again.
     fn renew_meta(&mut self, found: &Found, limits: &Limits) -> Result<(), StoreError> {
         self.db.drop_cf(META)?;
-        self.db.create_cf(META, &meta_options(limits))?;
+        self.db.create_cf(META, &meta_options(limits, &Cache::new_lru_cache(STORE_CACHE_BYTES)))?;
         let mut batch = Batch::default();
         batch.batch.put_cf(self.meta(), keys::FORMAT, [FORMAT_VERSION]);
         found.segments.iter().for_each(|segment| self.put_segment(&mut batch, segment));
@@ -444,10 +444,11 @@ impl Store {
 const MOST_SKIPPED: u32 = 1 << 18;
 
 fn families(limits: &Limits) -> [ColumnFamilyDescriptor; 3] {
+    let cache = Cache::new_lru_cache(STORE_CACHE_BYTES);
     [
-        ColumnFamilyDescriptor::new(UNUSED, meta_options(limits)),
-        ColumnFamilyDescriptor::new(META, meta_options(limits)),
-        ColumnFamilyDescriptor::new(RECORDS, records_options(limits)),
+        ColumnFamilyDescriptor::new(UNUSED, meta_options(limits, &cache)),
+        ColumnFamilyDescriptor::new(META, meta_options(limits, &cache)),
+        ColumnFamilyDescriptor::new(RECORDS, records_options(limits, &cache)),
     ]
 }
 
@@ -546,7 +547,7 @@ fn db_options(limits: &Limits, is_new: bool, care: Care) -> Options {
     options
 }
 
-fn records_options(limits: &Limits) -> Options {
+fn records_options(limits: &Limits, cache: &Cache) -> Options {
     let mut options = Options::default();
     let buffer = usize::try_from(limits.write_buffer_bytes).unwrap_or(usize::MAX);
     options.set_write_buffer_size(buffer);
@@ -561,23 +562,23 @@ fn records_options(limits: &Limits) -> Options {
     // A record is rewritten by nobody: no compaction by age.
     options.set_ttl(0);
     options.set_periodic_compaction_seconds(0);
-    options.set_block_based_table_factory(&table_options(64 * KIB));
+    options.set_block_based_table_factory(&table_options(64 * KIB, cache));
     options
 }
 
-fn meta_options(limits: &Limits) -> Options {
+fn meta_options(limits: &Limits, cache: &Cache) -> Options {
     let mut options = Options::default();
     options.set_write_buffer_size(usize::try_from(limits.write_buffer_bytes / 4).unwrap_or(usize::MAX));
     options.set_max_write_buffer_number(2);
     options.set_compression_type(DBCompressionType::None);
-    options.set_block_based_table_factory(&table_options(4 * KIB));
+    options.set_block_based_table_factory(&table_options(4 * KIB, cache));
     options
 }
 
-fn table_options(block_bytes: usize) -> rocksdb::BlockBasedOptions {
+fn table_options(block_bytes: usize, cache: &Cache) -> rocksdb::BlockBasedOptions {
     let mut table = rocksdb::BlockBasedOptions::default();
     // Reads are sequential and never come back: a small cache for indexes, large blocks for records.
-    table.set_block_cache(&rocksdb::Cache::new_lru_cache(2 * MIB));
+    table.set_block_cache(cache);
     table.set_cache_index_and_filter_blocks(true);
     table.set_block_size(block_bytes);
     table.set_format_version(6);

@@ -1,7 +1,7 @@
 //! Listener, routes, limits, admin pages: HTTP/1.1 on a TCP listener.
 //!
 //! A push is answered with 204 only after [`Append::append`] returned, which is after the sync. On the way
-//! there it holds memory of one budget, `max_in_flight_bytes`, from arrival to answer:
+//! there it holds memory of one budget, what `max_memory` leaves for it, from arrival to answer:
 //!
 //! ```text
 //!  head ─▶ reserve body ─▶ read body ─▶ decode ─▶ reserve push ─▶ append ─▶ 204

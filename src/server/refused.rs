@@ -29,7 +29,7 @@ pub(super) enum Refused {
     TimedOut { after: Duration, received: usize },
     #[error("the connection ended after {received} bytes of the body; nothing of it was kept")]
     Truncated { received: usize },
-    #[error("no memory became free within {} ms (server.max_in_flight_bytes); try again", .0.as_millis())]
+    #[error("no memory became free within {} ms (max_memory); try again", .0.as_millis())]
     Busy(Duration),
     #[error("cannot store, try again")]
     Store(#[source] AppendError),

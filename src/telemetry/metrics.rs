@@ -87,7 +87,7 @@ pub const TABLE: &[Entry] = &[
     entry("pmm_buffer_samples_accepted_total", Kind::Counter, &[], "Float and histogram samples of accepted pushes"),
     entry("pmm_buffer_accepted_bytes_total", Kind::Counter, &[], "Body bytes of accepted pushes, as they came (packed)"),
     entry("pmm_buffer_connections", Kind::Gauge, &[], "Open connections of pushers and other clients"),
-    entry("pmm_buffer_in_flight_bytes", Kind::Gauge, &[], "Memory that bodies and pushes in flight take of server.max_in_flight_bytes"),
+    entry("pmm_buffer_in_flight_bytes", Kind::Gauge, &[], "Memory that bodies and pushes in flight take of max_memory"),
 
     entry("pmm_buffer_commits_total", Kind::Counter, &[], "Commit groups written and synced"),
     entry("pmm_buffer_sync_seconds", Kind::Histogram, &[], "Time of the synced write of a commit group"),

@@ -1,6 +1,8 @@
 //! The effective configuration is YAML that is read as the same.
 
-use super::super::{Auth, Config, Queue, Secret, SecretSource, SyncMode, Upstream, WhenFull, effective};
+use super::super::{
+    Auth, Config, Queue, Secret, SecretSource, SyncMode, Upstream, WhenFull, effective, memory,
+};
 use super::good;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -68,6 +70,9 @@ proptest! {
             sync_interval: Duration::from_millis(sync_ms),
             rewind: Duration::from_secs(rewind_s),
         };
+        config.server.max_in_flight_bytes += samples;
+        let set_aside = memory::set_aside(&config.queue, &config.upstreams);
+        config.max_memory = set_aside + config.server.max_in_flight_bytes;
         let text = effective(&config);
         prop_assert_eq!(good(&text), masked(config), "{}", text);
     }

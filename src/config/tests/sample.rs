@@ -10,7 +10,8 @@ const URL: &str = "https://pmm.example.com/victoriametrics/api/v1/write";
 
 #[test]
 fn the_sample_is_the_defaults() {
-    let defaults = Config { upstreams: vec![Upstream::new(URL)], ..Config::default() };
+    let (upstreams, max_memory) = (vec![Upstream::new(URL)], 230 << 20);
+    let defaults = Config { upstreams, max_memory, ..Config::default() };
     assert_eq!(good(SAMPLE), defaults);
     assert_eq!(good(&format!("remote_write: [{{url: '{URL}'}}]")), defaults);
     assert_eq!(warnings(SAMPLE), [""; 0]);

@@ -3,6 +3,7 @@
 use super::bytes::zigzag;
 use super::series::{Last, NEW_SCALE};
 use super::streams::{Column, Packer, Streams};
+use crate::config::{DICTIONARY_BYTES, SERIES_BYTES};
 use crate::model::{Push, Sample, SeriesView};
 use crate::wire::put_varint;
 use std::collections::HashMap;
@@ -15,7 +16,6 @@ const LABEL_SHARE: usize = 16;
 const SHORTEST_INTERVAL: u32 = 32;
 /// Bounds what a reader holds in memory for an interval, and what it reads to get into one.
 const LONGEST_INTERVAL: u32 = 4096;
-const MAX_LABEL_BYTES: usize = 32 << 20;
 
 /// Encodes the records of one segment. See the module's doc for its intervals.
 pub struct Encoder {
@@ -66,7 +66,7 @@ impl Encoder {
 
     fn must_restart(&self) -> bool {
         self.records >= LONGEST_INTERVAL
-            || self.label_bytes >= MAX_LABEL_BYTES
+            || self.label_bytes + self.lasts.len() * SERIES_BYTES >= DICTIONARY_BYTES
             || (self.records >= SHORTEST_INTERVAL && self.other_cost >= LABEL_SHARE * self.label_cost)
     }
 
@@ -79,6 +79,14 @@ impl Encoder {
         self.label_cost = 0;
         self.other_cost = 0;
         self.label_bytes = 0;
+    }
+
+    /// Bytes of memory held for the interval.
+    pub fn memory(&self) -> usize {
+        let of_series = size_of::<u128>() + size_of::<Last>();
+        // An entry of the map takes a byte of control besides.
+        let entries = self.refs.capacity() * (size_of::<(u128, u32)>() + 1);
+        entries + self.hashes.capacity() * of_series
     }
 
     /// Adds a record of `packed` bytes to the costs, its labels by their share of what was packed.

@@ -1,6 +1,7 @@
 //! decode(encode(x)) == x, whatever x.
 
 use super::*;
+use crate::config::{DICTIONARY_BYTES, SERIES_BYTES};
 use crate::model::{Push, PushBuilder, Sample, Span};
 use crate::proto;
 use crate::wire;
@@ -237,4 +238,33 @@ fn records_have_their_golden_bytes() {
         0xff, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, // planes
     ];
     assert_eq!(payload(&builder.finish(), 1_000), golden);
+}
+
+/// A pusher whose series never come again: what is remembered of them stays within the dictionary's budget, and one push.
+#[test]
+fn series_without_end_stay_within_the_dictionary() {
+    const SERIES: u64 = 40_000;
+    let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new());
+    let mut restarts = 0;
+    for scrape in 0..20 {
+        let mut builder = PushBuilder::default();
+        for number in 0..SERIES {
+            let name = (scrape * SERIES + number).to_string();
+            let labels = builder.store_with(|out| wire::append_label(out, b"n", name.as_bytes()));
+            builder.sample(Sample { value: 1.0, timestamp: scrape as i64 });
+            builder.series(labels, Span::default());
+        }
+        let push = builder.finish();
+        let mut payload = Vec::new();
+        let since = encoder.encode(&push, 0, &mut payload);
+        if since == 0 {
+            restarts += 1;
+            decoder.restart();
+        }
+        assert_eq!(decoder.decode(&payload, 0, wire::encoded_len(&push)).unwrap(), push);
+        let most = DICTIONARY_BYTES + SERIES as usize * 2 * SERIES_BYTES;
+        assert!(encoder.memory() <= most, "{} bytes to write with", encoder.memory());
+        assert!(decoder.memory() <= most, "{} bytes to read with", decoder.memory());
+    }
+    assert!(restarts > 1, "{restarts} restarts");
 }
