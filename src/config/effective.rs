@@ -9,6 +9,16 @@ use std::fmt::{Display, Write as _};
 use std::net::SocketAddrV4;
 use std::path::Path;
 
+/// What stands for a URL's query, which may hold a token, and would not stand there as `<secret>`.
+pub(super) const QUERY_MASK: &str = "***";
+
+fn masked_query(url: &str) -> String {
+    match url.split_once('?') {
+        Some((endpoint, _)) => format!("{endpoint}?{QUERY_MASK}"),
+        None => url.to_owned(),
+    }
+}
+
 /// Writes every option with the value in force; secrets as `<secret>`.
 pub fn effective(config: &Config) -> String {
     let mut out = Writer { text: String::with_capacity(1024), depth: 0 };
@@ -56,7 +66,7 @@ pub fn effective(config: &Config) -> String {
 }
 
 fn write_upstream(out: &mut Writer, upstream: &Upstream) {
-    out.line("url", text(&upstream.url));
+    out.line("url", text(&masked_query(&upstream.url)));
     out.line("name", text(&upstream.name));
     out.line("kind", word_of(&UpstreamKind::WORDS, &upstream.kind));
     out.line("remote_timeout", format_duration(upstream.remote_timeout));

@@ -80,8 +80,7 @@ async fn appears_nowhere(stage: &mut Stage) {
     for (what, text) in &texts {
         assert!(!text.is_empty(), "{what} is empty");
         assert_hidden(what, text);
-        // A URL is no secret to who reads the file, and is printed as it stands there; nobody else sees its query.
-        assert_eq!(text.contains(QUERY), *what == "check-config", "{what}:\n{text}");
+        assert!(!text.contains(QUERY), "{what}:\n{text}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! The effective configuration is YAML that is read as the same.
 
+use super::super::effective::QUERY_MASK;
 use super::super::{
     Auth, Config, Queue, Secret, SecretSource, SyncMode, Upstream, WhenFull, effective, memory,
 };
@@ -11,6 +12,9 @@ use std::time::Duration;
 fn masked(mut config: Config) -> Config {
     let mask = |secret: &mut Secret| *secret = Secret::new(Secret::MASK);
     for upstream in &mut config.upstreams {
+        if let Some(query) = upstream.url.find('?') {
+            upstream.url.replace_range(query + 1.., QUERY_MASK);
+        }
         upstream.headers.iter_mut().for_each(|(_, value)| mask(value));
         match &mut upstream.auth {
             Auth::Basic { password: Some(SecretSource::Inline(secret)), .. }
