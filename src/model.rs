@@ -180,6 +180,12 @@ impl PushBuilder {
         Self { push: Push { arena: body, ..Push::default() } }
     }
 
+    /// Bytes in the arena so far: the body given to [`PushBuilder::over`], then what was stored.
+    #[inline]
+    pub fn arena_len(&self) -> usize {
+        self.push.arena.len()
+    }
+
     /// What stands at `span`.
     pub fn bytes(&self, span: Span) -> &[u8] {
         &self.push.arena[span.range()]

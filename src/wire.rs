@@ -22,9 +22,11 @@ mod field;
 mod labels;
 #[cfg(test)]
 mod tests;
+mod v2;
 
 pub(crate) use field::put_varint;
 pub use labels::{Label, Labels, append_label, label_len, labels, metric_name};
+pub use v2::{NotCarried, decode_v2};
 
 use crate::model::{Counts, Push, PushBuilder, Sample, SeriesView, Span};
 use field::{FIXED64, Field, Fields, VARINT, field_len, put_head, varint_len};

@@ -1,36 +1,60 @@
-//! Remote write 1.0: a packed `WriteRequest`.
+//! Remote write: a packed `WriteRequest` of 1.0, or `Request` of 2.0.
 //!
-//! Source: the remote-write 1.0 specification (prometheus.io/docs/specs/prw/remote_write_spec), and what
-//! VictoriaMetrics takes beyond it (zstd).
+//! Source: the remote-write specifications (prometheus.io/docs/specs/prw/remote_write_spec and remote_write_spec_2_0), and
+//! what VictoriaMetrics takes beyond them (zstd).
 
 use super::encoding::{self, Packing};
 use super::{Limits, Refusal, labels, one_line};
 use crate::model::Push;
-use crate::wire;
+use crate::wire::{self, NotCarried};
 
-const OUR_MESSAGE: &[u8] = b"prometheus.WriteRequest";
-
-/// Refuses a `Content-Type` that names another message than remote write 1.0's, as version 2.0 does. What
-/// names no message is taken: the field came with 2.0.
-pub fn check_content_type(content_type: Option<&[u8]>) -> Result<(), Refusal> {
-    let Some(content_type) = content_type else { return Ok(()) };
-    for parameter in content_type.split(|byte| *byte == b';').skip(1) {
-        let parameter = parameter.trim_ascii();
-        let Some(at) = parameter.iter().position(|byte| *byte == b'=') else { continue };
-        let (name, value) = (parameter[..at].trim_ascii(), parameter[at + 1..].trim_ascii());
-        let value = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value);
-        if name.eq_ignore_ascii_case(b"proto") && value != OUR_MESSAGE {
-            let value = String::from_utf8_lossy(value);
-            return Err(Refusal::Unsupported(format!(
-                "message {} is not taken yet; send remote write 1.0 (prometheus.WriteRequest)",
-                one_line(&value)
-            )));
-        }
-    }
-    Ok(())
+/// What a body holds, by the parameter `proto` of its `Content-Type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Message {
+    /// `prometheus.WriteRequest`, and what names no message: the parameter came with 2.0.
+    V1,
+    /// `io.prometheus.write.v2.Request`
+    V2,
 }
 
-/// Decodes a body as it came.
+impl Message {
+    /// The message that a `Content-Type` names.
+    pub fn of(content_type: Option<&[u8]>) -> Result<Self, Refusal> {
+        let Some(content_type) = content_type else { return Ok(Self::V1) };
+        for parameter in content_type.split(|byte| *byte == b';').skip(1) {
+            let parameter = parameter.trim_ascii();
+            let Some(at) = parameter.iter().position(|byte| *byte == b'=') else { continue };
+            let (name, value) = (parameter[..at].trim_ascii(), parameter[at + 1..].trim_ascii());
+            let value =
+                value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value);
+            if !name.eq_ignore_ascii_case(b"proto") {
+                continue;
+            }
+            return match value {
+                b"prometheus.WriteRequest" => Ok(Self::V1),
+                b"io.prometheus.write.v2.Request" => Ok(Self::V2),
+                other => Err(Refusal::Unsupported(format!(
+                    "message {} is not known; send prometheus.WriteRequest or io.prometheus.write.v2.Request",
+                    one_line(&String::from_utf8_lossy(other))
+                ))),
+            };
+        }
+        Ok(Self::V1)
+    }
+}
+
+/// Decodes a body of 2.0 as it came. `wants` says which metadata is to be part of the push.
+pub fn decode_v2(
+    body: &[u8],
+    packing: Packing,
+    limits: Limits,
+    wants: impl FnMut(&[u8]) -> bool,
+) -> Result<(Push, NotCarried), Refusal> {
+    let unpacked = encoding::unpack(body, packing, limits)?;
+    wire::decode_v2(&unpacked, limits.unpacked_bytes, labels::tidy, wants)
+}
+
+/// Decodes a body of 1.0 as it came.
 pub fn decode(body: &[u8], packing: Packing, limits: Limits) -> Result<Push, Refusal> {
     let unpacked = encoding::unpack(body, packing, limits)?;
     wire::decode_with(unpacked, labels::tidy)
@@ -90,18 +114,19 @@ mod tests {
     }
 
     #[test]
-    fn only_another_message_is_refused_by_its_content_type() {
-        for taken in [
+    fn the_content_type_names_the_message() {
+        for v1 in [
             "application/x-protobuf",
             "application/x-protobuf;proto=prometheus.WriteRequest",
             "application/x-protobuf; proto=\"prometheus.WriteRequest\"; charset=x",
             "text/plain",
             "",
         ] {
-            assert_eq!(check_content_type(Some(taken.as_bytes())), Ok(()), "{taken}");
+            assert_eq!(Message::of(Some(v1.as_bytes())), Ok(Message::V1), "{v1}");
         }
-        let refused =
-            check_content_type(Some(b"application/x-protobuf; Proto=io.prometheus.write.v2.Request"));
-        assert!(matches!(refused, Err(Refusal::Unsupported(what)) if what.contains("write.v2.Request")));
+        let v2 = b"application/x-protobuf; Proto=io.prometheus.write.v2.Request";
+        assert_eq!(Message::of(Some(v2)), Ok(Message::V2));
+        let refused = Message::of(Some(b"application/x-protobuf;proto=io.prometheus.write.v3.Request"));
+        assert!(matches!(refused, Err(Refusal::Unsupported(what)) if what.contains("write.v3.Request")));
     }
 }

@@ -21,6 +21,7 @@ mod connection;
 mod decode;
 mod limits;
 mod listener;
+mod metadata;
 mod page;
 mod push;
 mod refused;
@@ -37,6 +38,7 @@ use crate::status::Status;
 use crate::telemetry::Metrics;
 use crate::telemetry::throttle::Throttle;
 use limits::Limits;
+use metadata::Metadata;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, watch};
@@ -85,6 +87,7 @@ pub struct State<A> {
     draining: watch::Sender<bool>,
     decoders: Semaphore,
     warnings: Mutex<Throttle>,
+    metadata: Metadata,
 }
 
 impl<A: Append> State<A> {
@@ -105,6 +108,7 @@ impl<A: Append> State<A> {
             draining: watch::Sender::new(false),
             decoders: Semaphore::new(DECODES_AT_ONCE),
             warnings: Mutex::default(),
+            metadata: Metadata::default(),
         })
     }
 

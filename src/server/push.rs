@@ -1,24 +1,25 @@
 //! One push, from its head to its answer.
 
 use super::body::{self, Length, Whole};
+use super::decode::{self, Decoded};
 use super::limits::Limits;
 use super::refused::Refused;
 use super::routes::PushRoute;
-use super::{Append, State, decode};
+use super::{Append, State};
 use crate::ingest;
-use crate::model::Push;
+use crate::model::Counts;
 use crate::telemetry::metrics::RouteLabel;
 use hyper::body::Incoming;
 use hyper::{HeaderMap, Request};
 use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
-/// Takes a push: returns once it is durable, or refused with nothing of it kept.
+/// Takes a push: returns what it holds once it is durable, or why it was refused with nothing of it kept.
 pub(super) async fn take<A: Append>(
     state: &Arc<State<A>>,
     route: PushRoute,
     request: Request<Incoming>,
-) -> Result<(), Refused> {
+) -> Result<Counts, Refused> {
     let accepted_ms = (state.clock)();
     if state.is_draining() {
         return Err(Refused::ShuttingDown);
@@ -51,15 +52,17 @@ async fn store<A: Append>(
     whole: Whole,
     limits: &Limits,
     accepted_ms: i64,
-) -> Result<(), Refused> {
+) -> Result<Counts, Refused> {
     let body_bytes = whole.bytes.len() as u64;
     let patience = limits.server.read_timeout;
     let deadline = Instant::now() + patience;
     let decoder =
         timeout_at(deadline, state.decoders.acquire()).await.map_err(|_| Refused::Busy(patience))?;
     let decoder = decoder.expect("BUG: it is never closed");
-    let push = decode_off_the_runtime(route, headers, whole, limits)?;
-    let samples = push.counts().all_samples();
+    let wants_metadata = |field: &[u8]| state.metadata.is_due(field, accepted_ms);
+    let Decoded { push, not_carried } =
+        decode_off_the_runtime(route, headers, whole, limits, wants_metadata)?;
+    let counts = push.counts();
     if !push.is_empty() {
         let reserving = limits.pushes.reserve(push.memory());
         let reservation = timeout_at(deadline, reserving).await.map_err(|_| Refused::Busy(patience))?;
@@ -68,9 +71,10 @@ async fn store<A: Append>(
         drop(reservation);
     }
     state.metrics.pushes_accepted.get_or_create(&RouteLabel { route: route.path() }).inc();
-    state.metrics.samples_accepted.inc_by(samples);
+    state.metrics.samples_accepted.inc_by(counts.all_samples());
     state.metrics.accepted_bytes.inc_by(body_bytes);
-    Ok(())
+    state.metrics.start_timestamps_dropped.inc_by(not_carried.start_timestamps);
+    Ok(counts)
 }
 
 /// Decoding is CPU work of up to some ten milliseconds: other tasks go on meanwhile. The body and its
@@ -80,10 +84,12 @@ fn decode_off_the_runtime(
     headers: &HeaderMap,
     whole: Whole,
     limits: &Limits,
-) -> Result<Push, Refused> {
+    wants_metadata: impl FnMut(&[u8]) -> bool,
+) -> Result<Decoded, Refused> {
     let limits = ingest::Limits { unpacked_bytes: limits.server.max_body_bytes };
     let Whole { bytes, reservation } = whole;
-    let decoded = tokio::task::block_in_place(|| decode::decode(route, headers, bytes, limits));
+    let decoded =
+        tokio::task::block_in_place(|| decode::decode(route, headers, bytes, limits, wants_metadata));
     drop(reservation);
     Ok(decoded?)
 }

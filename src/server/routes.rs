@@ -3,9 +3,11 @@
 use super::answer::{self, Answer};
 use super::refused::Refused;
 use super::{Append, State, page, push};
+use crate::ingest::remote_write::Message;
+use crate::model::Counts;
 use crate::telemetry::metrics;
 use hyper::body::{Body, Incoming};
-use hyper::header::{ALLOW, CONTENT_SECURITY_POLICY, RETRY_AFTER};
+use hyper::header::{ALLOW, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -105,10 +107,25 @@ async fn push_route<A: Append>(
     if request.method() != Method::POST {
         return state.refuse(&Refused::Method, &path, peer);
     }
-    match push::take(state, route, request).await {
-        Ok(()) => answer::no_content(),
+    let content_type = request.headers().get(CONTENT_TYPE).map(|value| value.as_bytes());
+    let is_v2 = route.takes_remote_write() && Message::of(content_type) == Ok(Message::V2);
+    let taken = push::take(state, route, request).await;
+    let written = taken.as_ref().copied().unwrap_or_default();
+    let answer = match taken {
+        Ok(_) => answer::no_content(),
         Err(refused) => state.refuse(&refused, &path, peer),
-    }
+    };
+    if is_v2 { with_written(answer, written) } else { answer }
+}
+
+/// Says what was written, as remote write 2.0 wants it said of successes and of failures.
+fn with_written(answer: Answer, written: Counts) -> Answer {
+    let headers = [
+        (HeaderName::from_static("x-prometheus-remote-write-samples-written"), written.samples),
+        (HeaderName::from_static("x-prometheus-remote-write-histograms-written"), written.histograms),
+        (HeaderName::from_static("x-prometheus-remote-write-exemplars-written"), written.exemplars),
+    ];
+    headers.into_iter().fold(answer, |answer, (name, count)| answer::header(answer, name, &count.to_string()))
 }
 
 /// VictoriaMetrics' question whether zstd is understood (lib/protoparser/protoparserutil).

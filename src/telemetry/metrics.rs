@@ -85,6 +85,7 @@ pub const TABLE: &[Entry] = &[
     entry("pmm_buffer_pushes_accepted_total", Kind::Counter, &["route"], "Pushes answered with success, by route"),
     entry("pmm_buffer_pushes_refused_total", Kind::Counter, &["reason"], "Pushes refused, by reason; nothing of them was kept"),
     entry("pmm_buffer_samples_accepted_total", Kind::Counter, &[], "Float and histogram samples of accepted pushes"),
+    entry("pmm_buffer_start_timestamps_dropped_total", Kind::Counter, &[], "Created and start timestamps of accepted remote write 2.0 pushes, which 1.0 cannot carry"),
     entry("pmm_buffer_accepted_bytes_total", Kind::Counter, &[], "Body bytes of accepted pushes, as they came (packed)"),
     entry("pmm_buffer_connections", Kind::Gauge, &[], "Open connections of pushers and other clients"),
     entry("pmm_buffer_in_flight_bytes", Kind::Gauge, &[], "Memory that bodies and pushes in flight take of max_memory"),
@@ -169,6 +170,7 @@ pub struct Metrics {
     pub pushes_refused: Family<ReasonLabel, Counter>,
     /// Float and histogram samples of accepted pushes.
     pub samples_accepted: Counter,
+    pub start_timestamps_dropped: Counter,
     /// Body bytes of accepted pushes, as they came (packed).
     pub accepted_bytes: Counter,
     pub connections: Gauge,
@@ -235,6 +237,7 @@ impl Metrics {
             pushes_accepted: Family::default(),
             pushes_refused: Family::default(),
             samples_accepted: Counter::default(),
+            start_timestamps_dropped: Counter::default(),
             accepted_bytes: Counter::default(),
             connections: Gauge::default(),
             in_flight_bytes: Gauge::default(),
@@ -270,6 +273,11 @@ impl Metrics {
         register(registry, "pmm_buffer_pushes_accepted_total", self.pushes_accepted.clone());
         register(registry, "pmm_buffer_pushes_refused_total", self.pushes_refused.clone());
         register(registry, "pmm_buffer_samples_accepted_total", self.samples_accepted.clone());
+        register(
+            registry,
+            "pmm_buffer_start_timestamps_dropped_total",
+            self.start_timestamps_dropped.clone(),
+        );
         register(registry, "pmm_buffer_accepted_bytes_total", self.accepted_bytes.clone());
         register(registry, "pmm_buffer_connections", self.connections.clone());
         register(registry, "pmm_buffer_in_flight_bytes", self.in_flight_bytes.clone());

@@ -43,7 +43,7 @@ fn histogram() -> impl Strategy<Value = proto::Histogram> {
     )
 }
 
-fn series() -> impl Strategy<Value = proto::TimeSeries> {
+pub(super) fn series() -> impl Strategy<Value = proto::TimeSeries> {
     (
         prop::collection::vec(label(), 0..5),
         prop::collection::vec(sample(), 0..5),

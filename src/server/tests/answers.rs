@@ -108,7 +108,7 @@ async fn what_is_not_supported_gets_415() {
     let body = body(1);
     for header in [
         "Content-Type: application/x-protobuf\r\nContent-Encoding: br",
-        "Content-Type: application/x-protobuf;proto=io.prometheus.write.v2.Request\r\nContent-Encoding: snappy",
+        "Content-Type: application/x-protobuf;proto=io.prometheus.write.v3.Request\r\nContent-Encoding: snappy",
     ] {
         let mut request = format!(
             "POST /api/v1/write HTTP/1.1\r\nHost: test\r\n{header}\r\nContent-Length: {}\r\n\r\n",

@@ -7,6 +7,7 @@ mod load;
 mod logging;
 mod pages;
 mod shutdown;
+mod v2;
 
 use super::*;
 use client::Client;

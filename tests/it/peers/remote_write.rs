@@ -3,7 +3,11 @@
 use super::{Through, WRITE, now_ms};
 use pmm_buffer::harness::wait::{DEADLINE, until};
 use pmm_buffer::harness::{Client, Flow, Load, Schedule, SharedLedger};
+use pmm_buffer::model::{Push, Sample, SeriesView};
+use pmm_buffer::proto::v2;
 use pmm_buffer::wire;
+use prost::Message;
+use std::collections::HashMap;
 use std::time::Duration;
 
 const HOSTS: usize = 4;
@@ -69,6 +73,67 @@ async fn a_database_that_is_restarted_and_an_agent_that_is_killed_meanwhile_lose
     through.victoria.start_again().await;
     pushed.answered(20).await;
     pushed.assert_exported(&through).await;
+}
+
+/// A push as a request of remote write 2.0.
+fn as_v2(push: &Push) -> v2::Request {
+    let mut symbols = vec![String::new()];
+    let mut references = HashMap::from([(String::new(), 0)]);
+    let mut reference = |text: &[u8]| {
+        let text = String::from_utf8(text.to_vec()).expect("our load is text");
+        *references.entry(text).or_insert_with_key(|text| {
+            symbols.push(text.clone());
+            symbols.len() as u32 - 1
+        })
+    };
+    let series = |series: SeriesView<'_>| {
+        let labels = wire::labels(series.labels).map(|label| label.expect("sound"));
+        let sample = |sample: &Sample| v2::Sample {
+            value: sample.value,
+            timestamp: sample.timestamp,
+            start_timestamp: 0,
+        };
+        v2::TimeSeries {
+            labels_refs: labels.flat_map(|label| [reference(label.name), reference(label.value)]).collect(),
+            samples: series.samples.iter().map(sample).collect(),
+            ..v2::TimeSeries::default()
+        }
+    };
+    let timeseries = push.series().map(series).collect();
+    v2::Request { symbols, timeseries }
+}
+
+/// VictoriaMetrics itself answers 204 to such a request and stores nothing.
+#[tokio::test]
+async fn pushes_of_remote_write_2_arrive_as_those_of_1_do() {
+    let mut through = Through::start().await;
+    let ledger = SharedLedger::default();
+    let mut host = Load::new(6, 1, SERIES).into_hosts().remove(0);
+    let mut client = Client::new(through.agent.address());
+    let first = now_ms() - START_AGO_MS;
+    for scrape in 0..30 {
+        if scrape == 10 {
+            through.relay.close().await;
+        }
+        let push = host.scrape(first + scrape * 1_000);
+        ledger.lock().pushed(&push);
+        let body = as_v2(&push).encode_to_vec();
+        let body = snap::raw::Encoder::new().compress_vec(&body).expect("in memory").into();
+        let headers = [
+            ("content-type", "application/x-protobuf;proto=io.prometheus.write.v2.Request"),
+            ("content-encoding", "snappy"),
+            ("x-prometheus-remote-write-version", "2.0.0"),
+        ];
+        let answer = client.post(WRITE, &headers, body).await.expect("answered");
+        assert_eq!(answer.status, 204, "{}", answer.text());
+        ledger.lock().answered(&push);
+    }
+    through.relay.open().expect("the port is ours");
+    through.drained().await;
+    let node_ids = [host.node_id().to_owned()];
+    assert!(through.victoria.database.check(&ledger, &node_ids).await.expect("it answers"), "it exports");
+    let verdict = ledger.verdict();
+    assert!(verdict.is_clean() && verdict.delivered == 30 * SERIES as u64, "{verdict:?}");
 }
 
 /// Debian's vmagent (1.79) sends snappy only; this is what a present one sends.
