@@ -28,6 +28,21 @@ pub fn measure(_: &mut Stages, report: &mut Report) -> anyhow::Result<()> {
         }
         measure_one(report, &format!("synthetic, {span}"), MOST_SYNTHETIC, hosts(count), scraped)?;
     }
+    many_series(report)
+}
+
+/// The labels of an interval are bounded. Where one scrape of all hosts has more of them, no interval lasts for a second one.
+fn many_series(report: &mut Report) -> anyhow::Result<()> {
+    const SCRAPED: usize = 100;
+    for count in [50, 80] {
+        let folder = folder()?;
+        let stage = Stage::open(folder.path(), 1 << 30, SyncMode::Interval)?;
+        stage.append_all(scrapes(&mut hosts(count), 0, SCRAPED))?;
+        let backlog = stage.backlog();
+        let name = format!("bytes a sample, synthetic, {SCRAPED} scrapes of {count} hosts: records");
+        report.note(name, backlog.bytes as f64 / backlog.samples as f64);
+        stage.close()?;
+    }
     Ok(())
 }
 
