@@ -1,7 +1,7 @@
 //! What the queue costs: bytes on disk, time a sample, time to be safe on disk, time to open, memory. Each figure stands
 //! beside the most that it may be.
 //!
-//! `cargo bench --bench queue`, some four minutes, 4 GiB of disk; `-- disk cost sync open memory` for some parts of it. The
+//! `cargo bench --bench queue`, some two minutes, 4 GiB of disk; `-- disk cost sync open memory` for some parts of it. The
 //! files are made in cargo's target folder: what is measured is that disk. docs/performance.md says what the figures mean.
 
 mod cost;

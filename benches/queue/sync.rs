@@ -157,6 +157,8 @@ fn measure_pushes(report: &mut Report, series: usize) -> anyhow::Result<()> {
     }
     let title = |what: &str| format!("{what}, pushes of {series} series");
     report.note(title("append, bytes of a record"), Spread::of(lengths));
+    let with_labels = append.all.len() - append.known.len();
+    report.note(title("append, pushes for one that is a restart point"), ROUNDS as f64 / with_labels as f64);
     for (name, times) in [("append", &append), ("of it, write and sync", &store), ("of it, encode", &encode)]
     {
         report.note(title(&format!("{name}, ms, median")), times.median());
