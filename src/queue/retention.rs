@@ -31,8 +31,8 @@ const SEGMENTS_OF_AGE: i64 = 8;
 impl Limits {
     /// Divides `max_bytes`, the size of the whole folder.
     ///
-    /// RocksDB holds some records twice for a while: up to two write buffers in its log (which it allocates
-    /// ahead), and files of about as many that wait for deletion. Eight write buffers are set aside for that, a
+    /// RocksDB holds some records twice for a while: up to two write buffers in its log, and files of
+    /// about as many that wait for deletion. Eight write buffers are set aside for that, a
     /// quarter of the folder at most; the rest is for records, with 2 % for keys, checksums and indexes. Where its
     /// background threads fall further behind, the committer waits for them, see [`Footprint`].
     pub fn of(queue: &config::Queue) -> Self {
@@ -78,7 +78,7 @@ impl Footprint {
     }
 
     /// True where the folder may be about to outgrow `max_bytes`: what was written stands in the log and, flushed, in a
-    /// file; a log is allocated ahead.
+    /// file; two write buffers may be on their way.
     pub fn must_be_measured(&self, max_bytes: u64, limits: &Limits) -> bool {
         self.measured + 2 * self.written + 2 * limits.write_buffer_bytes > max_bytes
     }
@@ -86,8 +86,8 @@ impl Footprint {
 
 /// True where a file system with `free` bytes has room for pushes and then still `keep` bytes for others.
 ///
-/// RocksDB may write three write buffers without being given anything more: two that are flushed, and a log file that
-/// it allocates ahead. Once pushes were refused, there has to be room for as much again, so that they are not taken
+/// RocksDB may write three write buffers without being given anything more: two that are flushed, and the log of
+/// a third. Once pushes were refused, there has to be room for as much again, so that they are not taken
 /// and refused in turn.
 pub fn has_room(free: u64, keep: u64, limits: &Limits, is_refused: bool) -> bool {
     let headroom = limits.write_buffer_bytes * if is_refused { 6 } else { 3 };

@@ -423,7 +423,7 @@ impl Store {
         Ok(self.db.get_cf(self.records(), keys::record(position))?)
     }
 
-    /// What the folder takes of the file system, in bytes: blocks, with what is allocated ahead.
+    /// What the folder takes of the file system, in bytes: blocks of the file system.
     pub fn disk_bytes(&self) -> u64 {
         let Ok(entries) = fs::read_dir(&self.path) else { return 0 };
         let blocks: u64 =
@@ -510,7 +510,11 @@ fn open_error(path: &Path, text: String) -> OpenError {
 }
 
 fn db_options(limits: &Limits, is_new: bool, care: Care) -> Options {
-    let mut options = Options::default();
+    // Space that is allocated ahead of what is written is most of a small queue, and a sync is no faster for it: the file
+    // system notes the end of what was written all the same (docs/performance.md). There is no function for it.
+    let mut options = Options::default()
+        .get_options_from_string("allow_fallocate=false")
+        .expect("BUG: RocksDB knows its own option");
     options.create_if_missing(is_new);
     options.create_missing_column_families(is_new || care == Care::Salvage);
     // A log that ends in a torn record is what a kill leaves behind: its last commit was not answered. Anything else is
@@ -523,8 +527,9 @@ fn db_options(limits: &Limits, is_new: bool, care: Care) -> Options {
     options.set_paranoid_checks(care == Care::Strict);
     // A log file that went missing is known to be.
     options.set_track_and_verify_wals_in_manifest(care == Care::Strict);
-    // The meta family is written with every commit and flushed never: without a bound it would keep every log
-    // file alive. Two write buffers' worth is what the records need themselves.
+    // The meta family is written with every commit, and by itself flushed never: it would keep every log file alive. So it
+    // is flushed with the records, and a log goes as soon as these are in a table.
+    options.set_atomic_flush(true);
     options.set_max_total_wal_size(2 * limits.write_buffer_bytes);
     // Log files are made anew: a recycled one ends in old records, which weakens the check for a torn tail.
     options.set_recycle_log_file_num(0);
@@ -543,7 +548,6 @@ fn db_options(limits: &Limits, is_new: bool, care: Care) -> Options {
     options.set_max_log_file_size(MIB);
     options.set_log_level(LogLevel::Warn);
     options.set_max_manifest_file_size(4 * MIB);
-    options.set_manifest_preallocation_size(64 * KIB);
     options
 }
 
