@@ -3,7 +3,7 @@
 //! That is what makes a catch-up cheap for the server: labels are sent, parsed and looked up once for a hundred
 //! scrapes. Series are told apart by their references, so those of different intervals stand apart, in order.
 
-use super::columns::Sink;
+use super::columns::{Section, Sink};
 use crate::model::{Push, PushBuilder, Sample, Span};
 use crate::wire;
 
@@ -86,9 +86,13 @@ impl Merge {
     }
 
     fn store(&mut self, bytes: &[u8]) -> Span {
+        self.store_with(|arena| arena.extend_from_slice(bytes))
+    }
+
+    fn store_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Span {
         let offset = |at: usize| u32::try_from(at).expect("BUG: a batch is bounded far below 4 GiB");
         let start = offset(self.arena.len());
-        self.arena.extend_from_slice(bytes);
+        write(&mut self.arena);
         Span { start, end: offset(self.arena.len()) }
     }
 
@@ -142,7 +146,7 @@ impl Merge {
 
 impl Sink for Merge {
     #[inline]
-    fn series(&mut self, reference: usize, labels: &[u8]) {
+    fn series(&mut self, reference: usize, labels: Section<'_>) {
         if self.by_reference.len() <= reference {
             self.by_reference.resize(reference + 1, u32::MAX);
         }
@@ -156,7 +160,7 @@ impl Sink for Merge {
         }
         let narrow =
             |number: usize| u32::try_from(number).expect("BUG: a batch is bounded far below 4 G series");
-        let labels = self.store(labels);
+        let labels = self.store_with(|arena| labels.write(arena));
         self.current = narrow(self.series.len());
         self.series.push(Series { labels, reference: narrow(reference), samples: 0, has_carried: false });
         self.by_reference[reference] = self.current;

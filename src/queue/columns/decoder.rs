@@ -1,10 +1,11 @@
 //! Columns → series, samples, extras.
 
 use super::bytes::{Reader, unzigzag};
+use super::dictionary::Dictionary;
 use super::series::{Last, NEW_SCALE, Told};
 use super::sink::{Exact, Sink};
 use super::streams::{Column, Unpacked, Unpacker};
-use crate::model::{Push, Sample, Span};
+use crate::model::{Push, Sample};
 
 /// The bytes are no record of this codec, or do not follow the ones before them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -13,21 +14,21 @@ pub struct DecodeError(pub(super) &'static str);
 
 /// Decodes the records of an interval one after the other, from its restart point on.
 pub struct Decoder {
-    /// Label sections, one after the other, and where each stands: by reference.
-    labels: Vec<u8>,
-    series: Vec<(Span, Last)>,
+    /// By reference: label sections and last values.
+    labels: Dictionary,
+    lasts: Vec<Last>,
     unpacker: Unpacker,
 }
 
 impl Decoder {
     pub fn new() -> Self {
-        Self { labels: Vec::new(), series: Vec::new(), unpacker: Unpacker::new() }
+        Self { labels: Dictionary::default(), lasts: Vec::new(), unpacker: Unpacker::new() }
     }
 
     /// Forgets everything: a restart point follows.
     pub fn restart(&mut self) {
         self.labels.clear();
-        self.series.clear();
+        self.lasts.clear();
     }
 
     /// Decodes the next record of the interval into `sink`.
@@ -42,14 +43,14 @@ impl Decoder {
         wire_len: usize,
         sink: &mut impl Sink,
     ) -> Result<(), DecodeError> {
-        let Self { labels, series, unpacker } = self;
+        let Self { labels, lasts, unpacker } = self;
         let mut head = Reader::new(payload);
         let entries = head.varint().ok_or(DecodeError("it ends in its head"))?;
         // A sample takes 13 bytes on the wire and at most 20 here, everything else takes as many.
         let limit = wire_len.saturating_mul(2).saturating_add(64);
         let columns = unpacker.unpack(head.rest(), limit).ok_or(DecodeError("its columns do not unpack"))?;
         let room = Room(wire_len as u64);
-        Interval { labels, series }.read(columns, entries, accepted_ms, room, sink)
+        Interval { labels, lasts }.read(columns, entries, accepted_ms, room, sink)
     }
 
     /// Decodes the next record of the interval as the push it was.
@@ -61,7 +62,7 @@ impl Decoder {
 
     /// Bytes of memory held for the interval.
     pub fn memory(&self) -> usize {
-        self.labels.capacity() + self.series.capacity() * size_of::<(Span, Last)>()
+        self.labels.memory() + self.lasts.capacity() * size_of::<Last>()
     }
 }
 
@@ -90,8 +91,8 @@ impl Room {
 
 /// What is known of the interval so far.
 struct Interval<'a> {
-    labels: &'a mut Vec<u8>,
-    series: &'a mut Vec<(Span, Last)>,
+    labels: &'a mut Dictionary,
+    lasts: &'a mut Vec<Last>,
 }
 
 const CUT: DecodeError = DecodeError("a column ends too early");
@@ -112,11 +113,12 @@ impl Interval<'_> {
         for _ in 0..entries {
             let reference = self.reference(&mut columns, expected)?;
             expected = reference as i64 + 1;
-            let (span, last) = &mut self.series[reference];
+            let section = self.labels.section(reference);
+            let last = &mut self.lasts[reference];
             let count = if has_counts { columns.column(Column::Counts).varint().ok_or(CUT)? } else { 1 };
-            room.take(SERIES_HEAD + span.len() as u64)?;
+            room.take(SERIES_HEAD + section.len() as u64)?;
             room.take(count.saturating_mul(SMALLEST_SAMPLE))?;
-            sink.series(reference, &self.labels[span.range()]);
+            sink.series(reference, section);
             for _ in 0..count {
                 time = time.wrapping_add(unzigzag(columns.column(Column::Times).varint().ok_or(CUT)?));
                 let value = read_value(&mut columns, last)?;
@@ -140,17 +142,13 @@ impl Interval<'_> {
     fn reference(&mut self, columns: &mut Unpacked<'_>, expected: i64) -> Result<usize, DecodeError> {
         let distance = unzigzag(columns.column(Column::Refs).varint().ok_or(CUT)?);
         let reference = usize::try_from(expected.wrapping_add(distance)).ok();
-        let reference = reference.filter(|reference| *reference <= self.series.len());
+        let reference = reference.filter(|reference| *reference <= self.lasts.len());
         let reference = reference.ok_or(DecodeError("it refers to a series that is not known"))?;
-        if reference == self.series.len() {
+        if reference == self.lasts.len() {
             let column = columns.column(Column::Labels);
             let section = column.varint().and_then(|length| column.take(length)).ok_or(CUT)?;
-            let start = self.labels.len();
-            self.labels.extend_from_slice(section);
-            let offset =
-                |at| u32::try_from(at).map_err(|_| DecodeError("an interval has more than 4 GiB of labels"));
-            self.series
-                .push((Span { start: offset(start)?, end: offset(self.labels.len())? }, Last::default()));
+            self.labels.add(section)?;
+            self.lasts.push(Last::default());
         }
         Ok(reference)
     }

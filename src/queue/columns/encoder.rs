@@ -174,7 +174,7 @@ fn write_sample(streams: &mut Streams, last: &mut Last, sample: &Sample, before:
 
 /// A hasher for keys that are hashes already.
 #[derive(Default)]
-struct Ready(u64);
+pub(super) struct Ready(u64);
 
 impl Hasher for Ready {
     fn finish(&self) -> u64 {
@@ -182,7 +182,11 @@ impl Hasher for Ready {
     }
 
     fn write(&mut self, _: &[u8]) {
-        unreachable!("BUG: keys are u128");
+        unreachable!("BUG: keys are u64 or u128");
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
     }
 
     fn write_u128(&mut self, hash: u128) {

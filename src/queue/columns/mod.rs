@@ -16,6 +16,7 @@
 //! | `streams` | the columns of one record, and how they are packed |
 //! | `encoder` | push → record |
 //! | `decoder` | record → push |
+//! | `dictionary` | the labels of an interval, as the decoder keeps them |
 //! | `sink` | where the decoder puts what it reads |
 //! | `bytes` | varints |
 //!
@@ -25,6 +26,7 @@
 mod bytes;
 mod decimal;
 mod decoder;
+mod dictionary;
 mod encoder;
 mod series;
 mod sink;
@@ -33,5 +35,6 @@ mod streams;
 mod tests;
 
 pub use decoder::{DecodeError, Decoder};
+pub use dictionary::Section;
 pub use encoder::Encoder;
 pub use sink::{Nothing, Sink};

@@ -1,12 +1,13 @@
 //! Where the decoder puts what it reads.
 
+use super::dictionary::Section;
 use crate::model::{Push, PushBuilder, Sample, Span};
 use crate::wire;
 
 /// Takes a record series by series: `series`, its samples, `end_series`; then the extras of the request.
 pub trait Sink {
     /// An entry begins. `reference` is the same for all entries of a series in an interval.
-    fn series(&mut self, reference: usize, labels: &[u8]);
+    fn series(&mut self, reference: usize, labels: Section<'_>);
     fn sample(&mut self, sample: Sample);
     fn end_series(&mut self, extras: &[u8]);
     fn request_extra(&mut self, extra: &[u8]);
@@ -34,8 +35,8 @@ impl Exact {
 }
 
 impl Sink for Exact {
-    fn series(&mut self, _: usize, labels: &[u8]) {
-        self.labels = self.push.store(labels);
+    fn series(&mut self, _: usize, labels: Section<'_>) {
+        self.labels = self.push.store_with(|out| labels.write(out));
     }
 
     fn sample(&mut self, sample: Sample) {
@@ -61,7 +62,7 @@ impl Sink for Exact {
 pub struct Nothing;
 
 impl Sink for Nothing {
-    fn series(&mut self, _: usize, _: &[u8]) {}
+    fn series(&mut self, _: usize, _: Section<'_>) {}
 
     fn sample(&mut self, _: Sample) {}
 
