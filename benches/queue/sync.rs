@@ -20,7 +20,7 @@ const MOST_RATIO: f64 = 1.5;
 /// does in a row.
 const PAUSE: Duration = Duration::from_millis(1);
 /// What RocksDB does with its log.
-const FAIR: Layout = Layout::Allocated;
+const FAIR: Layout = Layout::Growing;
 
 /// A file that is written to as a log is, by hand.
 struct Bare {

@@ -79,6 +79,13 @@ impl<'a> Fields<'a> {
         self.at
     }
 
+    /// Moves on over bytes that were read otherwise.
+    #[inline]
+    pub fn skip(&mut self, length: usize) {
+        self.at += length;
+        debug_assert!(self.at <= self.bytes.len());
+    }
+
     #[inline]
     pub fn is_at_end(&self) -> bool {
         self.at >= self.bytes.len()

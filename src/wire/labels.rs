@@ -1,7 +1,7 @@
 //! Label sections: reading and writing the labels in them.
 
 use super::WireError;
-use super::field::{Fields, field_len, put_head};
+use super::field::{BYTES, Fields, field_len, put_head};
 
 const NAME: u32 = 1;
 const VALUE: u32 = 2;
@@ -35,6 +35,14 @@ impl<'a> Labels<'a> {
 
     #[inline]
     fn read(&mut self) -> Result<Option<Label<'a>>, WireError> {
+        if let Some((label, length)) = short_label(&self.section[self.fields.at()..]) {
+            self.fields.skip(length);
+            return Ok(Some(label));
+        }
+        self.read_any()
+    }
+
+    fn read_any(&mut self) -> Result<Option<Label<'a>>, WireError> {
         let Some(field) = self.fields.next()? else { return Ok(None) };
         if field.number != LABELS {
             return Err(WireError::new(field.whole.start, "a field in a label section that is no label"));
@@ -65,6 +73,24 @@ impl<'a> Iterator for Labels<'a> {
     }
 }
 
+/// The label that `rest` begins with, as nearly all are written: name, value, and nothing else, each below 128 bytes. With
+/// its length; none where it is of another form, or wrong.
+#[inline]
+fn short_label(rest: &[u8]) -> Option<(Label<'_>, usize)> {
+    const LABEL_TAG: u8 = (LABELS as u8) << 3 | BYTES;
+    const NAME_TAG: u8 = (NAME as u8) << 3 | BYTES;
+    const VALUE_TAG: u8 = (VALUE as u8) << 3 | BYTES;
+    let (&[LABEL_TAG, length @ ..0x80, NAME_TAG, name_length @ ..0x80], rest) = rest.split_first_chunk()?
+    else {
+        return None;
+    };
+    let (name, rest) = rest.split_at_checked(name_length.into())?;
+    let (&[VALUE_TAG, value_length @ ..0x80], rest) = rest.split_first_chunk()? else { return None };
+    let is_all = u16::from(length) == 4 + u16::from(name_length) + u16::from(value_length);
+    let value = rest.get(..value_length.into()).filter(|_| is_all)?;
+    Some((Label { name, value }, 2 + usize::from(length)))
+}
+
 /// Appends one label to a section that is being written.
 pub fn append_label(section: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     put_head(section, LABELS as u8, field_len(name.len()) + field_len(value.len()));
@@ -90,7 +116,39 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Sections, some with a byte changed.
+    fn section() -> impl Strategy<Value = Vec<u8>> {
+        let label = (prop::collection::vec(any::<u8>(), 0..140), prop::collection::vec(any::<u8>(), 0..140));
+        let change = prop::option::of((any::<prop::sample::Index>(), any::<u8>()));
+        (prop::collection::vec(label, 0..4), change).prop_map(|(labels, change)| {
+            let mut section = Vec::new();
+            labels.iter().for_each(|(name, value)| append_label(&mut section, name, value));
+            if let Some((at, to)) = change.filter(|_| !section.is_empty()) {
+                let at = at.index(section.len());
+                section[at] = to;
+            }
+            section
+        })
+    }
+
     proptest! {
+        #[test]
+        fn a_short_label_is_what_the_walk_over_its_fields_finds(section in section()) {
+            let mut walk = labels(&section);
+            loop {
+                let short = short_label(&section[walk.at()..]);
+                let start = walk.at();
+                let walked = walk.read_any();
+                if let Some((label, length)) = short {
+                    prop_assert_eq!(walked.as_ref(), Ok(&Some(label)));
+                    prop_assert_eq!(walk.at() - start, length);
+                }
+                if !matches!(walked, Ok(Some(_))) {
+                    break;
+                }
+            }
+        }
+
         #[test]
         fn labels_written_are_the_labels_read(
             written in prop::collection::vec(
@@ -129,5 +187,12 @@ mod tests {
         assert_eq!(metric_name(&section), None);
         append_label(&mut section, b"__name__", b"up");
         assert_eq!(metric_name(&section), Some(&b"up"[..]));
+    }
+
+    #[test]
+    fn nearly_all_labels_are_short() {
+        let mut section = Vec::new();
+        append_label(&mut section, b"__name__", b"node_cpu_seconds_total");
+        assert_eq!(short_label(&section).map(|(_, length)| length), Some(section.len()));
     }
 }
