@@ -1,7 +1,7 @@
 //! Picks the protocol of a push by its route.
 
 use super::routes::PushRoute;
-use crate::ingest::encoding::{self, Packing};
+use crate::ingest::encoding::{Encoding, Packing};
 use crate::ingest::{Limits, Refusal, import_json, remote_write};
 use crate::model::Push;
 use hyper::HeaderMap;
@@ -21,8 +21,8 @@ pub(super) fn decode(
             remote_write::decode(&body, packing, limits)
         }
         PushRoute::Import => {
-            encoding::only_identity(header(CONTENT_ENCODING))?;
-            import_json::decode(&body)
+            let encoding = Encoding::of(header(CONTENT_ENCODING))?;
+            import_json::decode(&encoding.unpack(body, limits)?)
         }
     }
 }
