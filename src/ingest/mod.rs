@@ -3,6 +3,8 @@
 //! A request is taken whole or refused whole, with one line that says what is wrong and where.
 
 pub mod encoding;
+pub mod exposition;
+pub mod import;
 pub mod import_json;
 mod labels;
 pub mod remote_write;
@@ -30,6 +32,20 @@ pub enum Refusal {
     /// 415
     #[error("{0}")]
     Unsupported(String),
+}
+
+impl Refusal {
+    /// Puts the place before what is wrong there.
+    fn in_place(self, place: &str) -> Self {
+        match self {
+            Self::Bad(what) => Self::Bad(format!("{place}{what}")),
+            other => other,
+        }
+    }
+
+    fn in_line(self, number: usize) -> Self {
+        self.in_place(&format!("line {number}: "))
+    }
 }
 
 impl From<WireError> for Refusal {

@@ -1,19 +1,27 @@
 //! Picks the protocol of a push by its route.
 
-use super::routes::PushRoute;
+use super::routes::{self, PushRoute};
 use crate::ingest::encoding::{Encoding, Packing};
+use crate::ingest::exposition::{self, Format};
+use crate::ingest::import::{Arguments, Import};
 use crate::ingest::{Limits, Refusal, import_json, remote_write};
 use crate::model::Push;
-use hyper::HeaderMap;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
+use hyper::http::request::Parts;
 
+/// `accepted_ms` is when the request arrived: what it sends without a time has that one.
 pub(super) fn decode(
     route: PushRoute,
-    headers: &HeaderMap,
+    head: &Parts,
     body: Vec<u8>,
     limits: Limits,
+    accepted_ms: i64,
 ) -> Result<Push, Refusal> {
-    let header = |name: HeaderName| headers.get(name).map(|value| value.as_bytes());
+    let header = |name: HeaderName| head.headers.get(name).map(|value| value.as_bytes());
+    let import = || -> Result<(Import, Encoding), Refusal> {
+        let arguments = Arguments::of(routes::group(head.uri.path()), head.uri.query())?;
+        Ok((Import { arguments, accepted_ms, limits }, Encoding::of(header(CONTENT_ENCODING))?))
+    };
     match route {
         PushRoute::Write | PushRoute::Push => {
             remote_write::check_content_type(header(CONTENT_TYPE))?;
@@ -21,8 +29,13 @@ pub(super) fn decode(
             remote_write::decode(&body, packing, limits)
         }
         PushRoute::Import => {
-            let encoding = Encoding::of(header(CONTENT_ENCODING))?;
-            import_json::decode(&encoding.unpack(body, limits)?)
+            let (import, encoding) = import()?;
+            import_json::decode(&encoding.unpack(body, limits)?, &import)
+        }
+        PushRoute::Exposition | PushRoute::Pushgateway => {
+            let format = Format::of(header(CONTENT_TYPE))?;
+            let (import, encoding) = import()?;
+            exposition::decode(&encoding.unpack(body, limits)?, format, &import)
         }
     }
 }
