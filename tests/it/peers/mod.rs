@@ -10,6 +10,7 @@
 
 mod crash;
 mod demo;
+mod exposition;
 mod histograms;
 mod import;
 mod metrics;
