@@ -16,7 +16,7 @@
 //! Source: prometheus.io/docs/instrumenting/exposition_formats, the OpenMetrics 1.0 specification, and
 //! lib/protoparser/prometheus.
 
-use super::import::{Import, Labels, Series};
+use super::import::{Import, Labels, NAME, Series, number, text_of};
 use super::{Refusal, one_line};
 use crate::model::{Push, Sample, Span};
 use std::borrow::Cow;
@@ -139,9 +139,7 @@ fn parse<'b>(
     labels: &mut Labels<'b>,
     of_exemplar: &mut Labels<'b>,
 ) -> Result<Row, String> {
-    let text = std::str::from_utf8(line)
-        .map_err(|error| format!("it is no UTF-8 from its byte {} on", error.valid_up_to() + 1))?;
-    let mut rest = Rest(text);
+    let mut rest = Rest(text_of(line)?);
     rest.metric(labels)?;
     let value = number(rest.word().ok_or("the value is missing")?)?;
     let timestamp = match rest.word_but("#") {
@@ -163,15 +161,6 @@ fn parse<'b>(
         None => Ok(Row { value, timestamp, exemplar }),
         Some(word) => Err(format!("{} stands behind the sample", one_line(word))),
     }
-}
-
-fn number(text: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|_| format!("{} is no number", one_line(text)))?;
-    if value.is_infinite() && text.contains(|c: char| c.is_ascii_digit()) {
-        return Err(format!("{} is out of range", one_line(text)));
-    }
-    // One NaN for all the ways to write it.
-    Ok(if value.is_nan() { f64::NAN } else { value })
 }
 
 /// What of a line is still to be read.
@@ -296,8 +285,6 @@ impl<'a> Rest<'a> {
         }
     }
 }
-
-const NAME: &str = "__name__";
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 //!
 //! `extra_label=name=value`, as often as needed, gives every series of the request a label; it takes the place of
 //! one of the same name, and the last of several of one name counts. `timestamp=` gives the time, in milliseconds,
-//! to samples without one. Other arguments are ignored, as VictoriaMetrics does.
+//! to samples without one; `format=` is for CSV. Other arguments are ignored, as VictoriaMetrics does.
 //!
 //! A path in the form of the Pushgateway, `…/metrics/job/<job>/<name>/<value>…`, gives labels too; where a name ends
 //! in `@base64`, its value is base64 for URLs. An `extra_label` takes their place.
@@ -32,6 +32,8 @@ pub struct Arguments {
     /// Sorted by name, each name once, no name and no value empty.
     extra_labels: Vec<(String, String)>,
     timestamp_ms: Option<i64>,
+    /// What the columns of CSV hold.
+    format: Option<String>,
 }
 
 impl Arguments {
@@ -44,7 +46,7 @@ impl Arguments {
         for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let argument = match name {
-                "extra_label" | "timestamp" => {
+                "extra_label" | "timestamp" | "format" => {
                     decoded(value, true).and_then(|value| arguments.read(name, &value))
                 }
                 _ => Ok(()),
@@ -54,7 +56,15 @@ impl Arguments {
         Ok(arguments)
     }
 
+    pub(super) fn format(&self) -> Option<&str> {
+        self.format.as_deref()
+    }
+
     fn read(&mut self, name: &str, value: &str) -> Result<(), String> {
+        if name == "format" {
+            self.format.get_or_insert_with(|| value.to_owned());
+            return Ok(());
+        }
         if name == "extra_label" {
             let (name, value) = value
                 .split_once('=')
@@ -138,6 +148,25 @@ fn decoded(text: &str, is_query: bool) -> Result<Cow<'_, str>, String> {
     }
     let text = String::from_utf8(out).map_err(|_| format!("{} is no UTF-8", one_line(text)))?;
     Ok(text.into())
+}
+
+/// The label that is a metric's name.
+pub(super) const NAME: &str = "__name__";
+
+/// A line as text.
+pub(super) fn text_of(line: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(line)
+        .map_err(|error| format!("it is no UTF-8 from its byte {} on", error.valid_up_to() + 1))
+}
+
+/// The number of a sample: in decimal, or one of the words `Inf`, `Infinity` and `NaN` in any case.
+pub(super) fn number(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| format!("{} is no number", one_line(text)))?;
+    if value.is_infinite() && text.contains(|c: char| c.is_ascii_digit()) {
+        return Err(format!("{} is out of range", one_line(text)));
+    }
+    // One NaN for all the ways to write it.
+    Ok(if value.is_nan() { f64::NAN } else { value })
 }
 
 /// Names and values, as they stand in a line.

@@ -2,11 +2,13 @@
 //!
 //! A request is taken whole or refused whole, with one line that says what is wrong and where.
 
+pub mod csv;
 pub mod encoding;
 pub mod exposition;
 pub mod import;
 pub mod import_json;
 mod labels;
+mod layout;
 pub mod remote_write;
 
 use crate::wire::WireError;

@@ -4,7 +4,7 @@ use super::routes::{self, PushRoute};
 use crate::ingest::encoding::{Encoding, Packing};
 use crate::ingest::exposition::{self, Format};
 use crate::ingest::import::{Arguments, Import};
-use crate::ingest::{Limits, Refusal, import_json, remote_write};
+use crate::ingest::{Limits, Refusal, csv, import_json, remote_write};
 use crate::model::Push;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use hyper::http::request::Parts;
@@ -31,6 +31,10 @@ pub(super) fn decode(
         PushRoute::Import => {
             let (import, encoding) = import()?;
             import_json::decode(&encoding.unpack(body, limits)?, &import)
+        }
+        PushRoute::Csv => {
+            let (import, encoding) = import()?;
+            csv::decode(&encoding.unpack(body, limits)?, &import)
         }
         PushRoute::Exposition | PushRoute::Pushgateway => {
             let format = Format::of(header(CONTENT_TYPE))?;

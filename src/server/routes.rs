@@ -16,13 +16,15 @@ pub(super) enum PushRoute {
     Write,
     Push,
     Import,
+    Csv,
     Exposition,
     /// As [`Self::Exposition`], with labels in the path.
     Pushgateway,
 }
 
 impl PushRoute {
-    const ALL: [Self; 5] = [Self::Write, Self::Push, Self::Import, Self::Exposition, Self::Pushgateway];
+    const ALL: [Self; 6] =
+        [Self::Write, Self::Push, Self::Import, Self::Csv, Self::Exposition, Self::Pushgateway];
 
     /// The path without its prefix, and the value of the label `route`.
     pub(super) fn path(self) -> &'static str {
@@ -30,6 +32,7 @@ impl PushRoute {
             Self::Write => "/api/v1/write",
             Self::Push => "/api/v1/push",
             Self::Import => "/api/v1/import",
+            Self::Csv => "/api/v1/import/csv",
             Self::Exposition => "/api/v1/import/prometheus",
             Self::Pushgateway => "/api/v1/import/prometheus/metrics/job",
         }

@@ -47,6 +47,7 @@ async fn every_route_is_there_under_every_prefix() {
         }
         for (path, body, status) in [
             ("/api/v1/import", &line[..], 204),
+            ("/api/v1/import/csv?format=1:metric:up", b"1", 204),
             ("/api/v1/import/prometheus", b"up 1", 204),
             ("/api/v1/import/prometheus/metrics/job/a", b"up 1", 200),
         ] {
@@ -58,7 +59,7 @@ async fn every_route_is_there_under_every_prefix() {
     for route in PUSH_ROUTES {
         assert_eq!(agent.accepted(route), 3, "{route}");
     }
-    assert_eq!(agent.queue.appended().len(), 15);
+    assert_eq!(agent.queue.appended().len(), 18);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,6 +9,7 @@
 //! writes to directly.
 
 mod crash;
+mod csv;
 mod demo;
 mod exposition;
 mod histograms;
