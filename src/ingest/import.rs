@@ -178,11 +178,13 @@ pub(super) struct Series<'i> {
     import: &'i Import,
     /// Bytes of labels and exemplars so far.
     stored: usize,
+    /// The labels of an exemplar, allocated once for all.
+    section: Vec<u8>,
 }
 
 impl<'i> Series<'i> {
     pub(super) fn new(import: &'i Import) -> Self {
-        Self { builder: PushBuilder::default(), import, stored: 0 }
+        Self { builder: PushBuilder::default(), import, stored: 0, section: Vec::new() }
     }
 
     /// Stores the labels of a series, sorted, with the extra ones.
@@ -198,11 +200,12 @@ impl<'i> Series<'i> {
         if !labels.is_empty() {
             check(labels).map_err(|what| Refusal::Bad(format!("in the exemplar, {what}")))?;
         }
-        let mut section = Vec::new();
-        append(&mut section, labels, &[]);
+        let section = &mut self.section;
+        section.clear();
+        append(section, labels, &[]);
         let field = self
             .builder
-            .store_with(|out| wire::append_exemplar(out, &section, sample.value, sample.timestamp));
+            .store_with(|out| wire::append_exemplar(out, section, sample.value, sample.timestamp));
         self.builder.count_extras(0, 1);
         self.count(field)
     }
