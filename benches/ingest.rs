@@ -3,6 +3,8 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use pmm_buffer::harness::Load;
 use pmm_buffer::ingest::encoding::Packing;
+use pmm_buffer::ingest::exposition::{self, Format};
+use pmm_buffer::ingest::import::{Arguments, Import};
 use pmm_buffer::ingest::{Limits, import_json, remote_write};
 use pmm_buffer::model::{Push, Sample, SeriesView};
 use pmm_buffer::proto::v2;
@@ -60,6 +62,21 @@ fn as_json(push: &Push) -> Vec<u8> {
     out.into_bytes()
 }
 
+fn as_text(push: &Push) -> Vec<u8> {
+    let text = |bytes| std::str::from_utf8(bytes).expect("our load is text");
+    let mut out = String::new();
+    for series in push.series() {
+        let name = text(wire::metric_name(series.labels).expect("it has a name"));
+        let labels = wire::labels(series.labels).map(|label| label.expect("sound"));
+        let others = labels.filter(|label| label.name != b"__name__");
+        let others: Vec<_> =
+            others.map(|label| format!("{}={:?}", text(label.name), text(label.value))).collect();
+        let [Sample { value, timestamp }] = series.samples else { panic!("one sample a series") };
+        writeln!(out, "{name}{{{}}} {value} {timestamp}", others.join(",")).expect("in memory");
+    }
+    out.into_bytes()
+}
+
 fn ingest(criterion: &mut Criterion) {
     let push = Load::new(7, 1, SERIES).next_scrape(FIRST_MS);
     let mut body = Vec::new();
@@ -93,7 +110,13 @@ fn ingest(criterion: &mut Criterion) {
         });
     });
     group.bench_function("import of JSON lines", |bencher| {
-        bencher.iter(|| black_box(import_json::decode(&json).expect("sound")));
+        let import = Import { arguments: Arguments::default(), accepted_ms: FIRST_MS, limits: LIMITS };
+        bencher.iter(|| black_box(import_json::decode(&json, &import).expect("sound")));
+    });
+    let text = as_text(&push);
+    group.bench_function("import of Prometheus' text", |bencher| {
+        let import = Import { arguments: Arguments::default(), accepted_ms: FIRST_MS, limits: LIMITS };
+        bencher.iter(|| black_box(exposition::decode(&text, Format::Prometheus, &import).expect("sound")));
     });
     group.finish();
 }

@@ -32,8 +32,28 @@ fn main() -> std::io::Result<()> {
         wire::encode(&pushes[0], &mut body);
         write("remote_write", capture.name, body)?;
         write("import_json", capture.name, lines(&pushes[0]).into_bytes())?;
+        write("exposition", capture.name, exposition(&pushes[0]).into_bytes())?;
     }
     Ok(())
+}
+
+/// The push as text of Prometheus, with exemplars. What would have to be escaped is left out.
+fn exposition(push: &Push) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(['"', '\\', '\n'], "");
+    let mut lines = String::new();
+    for series in push.series() {
+        let labels: Vec<_> = wire::labels(series.labels)
+            .flatten()
+            .filter(|label| label.name != b"__name__")
+            .map(|label| format!("{}=\"{}\"", text(label.name), text(label.value)))
+            .collect();
+        let (name, labels) = (text(wire::metric_name(series.labels).unwrap_or(b"none")), labels.join(","));
+        let (value, timestamp) = (series.samples[0].value, series.samples[0].timestamp);
+        lines += &format!(
+            "# TYPE {name} gauge\n{name}{{{labels}}} {value} {timestamp} # {{id=\"a\"}} 1 {timestamp}\n"
+        );
+    }
+    lines
 }
 
 /// The push as JSON lines. What is in a label's value is left out where JSON would have to escape it.

@@ -32,7 +32,7 @@ use crate::model::{Counts, Push, PushBuilder, Sample, SeriesView, Span};
 use field::{FIXED64, Field, Fields, VARINT, field_len, put_head, varint_len};
 use std::ops::Range;
 
-// Field numbers of `WriteRequest`, `TimeSeries` and `Sample`.
+// Field numbers of `WriteRequest`, `TimeSeries`, `Sample` and `Exemplar`.
 const TIMESERIES: u32 = 1;
 const METADATA: u32 = 3;
 const SAMPLES: u32 = 2;
@@ -40,6 +40,8 @@ const EXEMPLARS: u32 = 3;
 const HISTOGRAMS: u32 = 4;
 const VALUE: u32 = 1;
 const TIMESTAMP: u32 = 2;
+const EXEMPLAR_VALUE: u32 = 2;
+const EXEMPLAR_TIMESTAMP: u32 = 3;
 
 /// The largest body that [`decode`] takes: with what may be gathered beside it, spans of 32 bits still
 /// reach everything. Callers bound bodies far below.
@@ -175,6 +177,16 @@ fn sample_len(sample: &Sample) -> usize {
 pub fn put_sample_field(out: &mut Vec<u8>, sample: &Sample) {
     put_head(out, SAMPLES as u8, sample_len(sample));
     put_sample(out, sample);
+}
+
+/// Appends an exemplar as a field of `TimeSeries`. `labels` is a section: the field has the same number in both.
+pub fn append_exemplar(out: &mut Vec<u8>, labels: &[u8], value: f64, timestamp: i64) {
+    put_head(out, EXEMPLARS as u8, labels.len() + 1 + 8 + 1 + varint_len(timestamp as u64));
+    out.extend_from_slice(labels);
+    out.push((EXEMPLAR_VALUE as u8) << 3 | FIXED64);
+    out.extend_from_slice(&value.to_bits().to_le_bytes());
+    out.push((EXEMPLAR_TIMESTAMP as u8) << 3 | VARINT);
+    put_varint(out, timestamp as u64);
 }
 
 #[inline]

@@ -3,10 +3,14 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pmm_buffer::{ingest, wire};
+use pmm_buffer::ingest::import::{Arguments, Import};
+use pmm_buffer::ingest::{Limits, import_json};
+use pmm_buffer::wire;
 
 fuzz_target!(|data: &[u8]| {
-    let Ok(push) = ingest::import_json::decode(data) else { return };
+    let limits = Limits { unpacked_bytes: 32 << 20 };
+    let import = Import { arguments: Arguments::default(), accepted_ms: 1_700_000_000_000, limits };
+    let Ok(push) = import_json::decode(data, &import) else { return };
     let mut sent = Vec::new();
     wire::encode(&push, &mut sent);
     assert_eq!(wire::decode(sent).as_ref(), Ok(&push));

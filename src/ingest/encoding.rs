@@ -43,12 +43,49 @@ impl Packing {
     }
 }
 
-/// Refuses an import body that is packed.
-pub fn only_identity(content_encoding: Option<&[u8]>) -> Result<(), Refusal> {
-    match content_encoding.map(<[u8]>::trim_ascii) {
-        None | Some(b"") => Ok(()),
-        Some(encoding) if encoding.eq_ignore_ascii_case(b"identity") => Ok(()),
-        Some(encoding) => Err(unsupported(encoding, "a body that is not packed")),
+/// How an import body is packed: all that VictoriaMetrics takes. `deflate` is zlib's format and snappy's is the block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    Identity,
+    Gzip,
+    Deflate,
+    Zstd,
+    Snappy,
+}
+
+impl Encoding {
+    const NAMES: [(&'static str, Self); 6] = [
+        ("identity", Self::Identity),
+        ("none", Self::Identity),
+        ("gzip", Self::Gzip),
+        ("deflate", Self::Deflate),
+        ("zstd", Self::Zstd),
+        ("snappy", Self::Snappy),
+    ];
+
+    /// What `Content-Encoding` says; not packed where it says nothing.
+    pub fn of(content_encoding: Option<&[u8]>) -> Result<Self, Refusal> {
+        let encoding = content_encoding.unwrap_or_default().trim_ascii();
+        if encoding.is_empty() {
+            return Ok(Self::Identity);
+        }
+        let known = Self::NAMES.into_iter().find(|(name, _)| encoding.eq_ignore_ascii_case(name.as_bytes()));
+        known
+            .map(|(_, known)| known)
+            .ok_or_else(|| unsupported(encoding, "gzip, deflate, zstd, snappy or identity"))
+    }
+
+    /// Unpacks a body, all of it: one that is cut, and one with more behind its end, is refused. No other encoding is
+    /// tried, as for remote write: text packed in any way but the one that is named is not sent by any known pusher.
+    pub fn unpack(self, body: Vec<u8>, limits: Limits) -> Result<Vec<u8>, Refusal> {
+        match self {
+            Self::Identity => Ok(body),
+            Self::Gzip => gzip(&body, limits.unpacked_bytes),
+            Self::Deflate => deflate(&body, limits.unpacked_bytes),
+            Self::Zstd if body.is_empty() => Err(Refusal::Bad("bad zstd: the body is empty".into())),
+            Self::Zstd => zstd(&body, limits.unpacked_bytes),
+            Self::Snappy => snappy(&body, limits.unpacked_bytes),
+        }
     }
 }
 
@@ -99,6 +136,40 @@ fn zstd(body: &[u8], limit: usize) -> Result<Vec<u8>, Refusal> {
     }
 }
 
+/// Members in a row are one body.
+fn gzip(body: &[u8], limit: usize) -> Result<Vec<u8>, Refusal> {
+    let mut out = Vec::new();
+    let decoder = flate2::bufread::MultiGzDecoder::new(body);
+    decoder
+        .take(limit as u64 + 1)
+        .read_to_end(&mut out)
+        .map_err(|error| Refusal::Bad(format!("bad gzip: {error}")))?;
+    if out.len() > limit { Err(too_large(limit)) } else { Ok(out) }
+}
+
+/// Driven by hand, as the crate's reader takes a stream that is cut for one that has ended.
+fn deflate(body: &[u8], limit: usize) -> Result<Vec<u8>, Refusal> {
+    let bad = |what: &str| Refusal::Bad(format!("bad deflate: {what}"));
+    let mut decoder = flate2::Decompress::new(true);
+    let mut out = Vec::new();
+    loop {
+        out.reserve(8 << 10);
+        let before = (decoder.total_in(), out.len());
+        let rest = &body[before.0 as usize..];
+        let status = decoder.decompress_vec(rest, &mut out, flate2::FlushDecompress::None);
+        let status = status.map_err(|error| bad(&error.to_string()))?;
+        if out.len() > limit {
+            return Err(too_large(limit));
+        }
+        match status {
+            flate2::Status::StreamEnd if decoder.total_in() == body.len() as u64 => return Ok(out),
+            flate2::Status::StreamEnd => return Err(bad("there is more behind its end")),
+            _ if (decoder.total_in(), out.len()) == before => return Err(bad("it is cut")),
+            _ => {}
+        }
+    }
+}
+
 fn zstd_stream(body: &[u8], limit: usize) -> Result<Vec<u8>, Refusal> {
     let bad = |error: std::io::Error| Refusal::Bad(format!("bad zstd: {error}"));
     let mut decoder = zstd::stream::read::Decoder::with_buffer(body).map_err(bad)?;
@@ -126,7 +197,82 @@ mod tests {
         prop_oneof![Just(Packing::Snappy), Just(Packing::Zstd)]
     }
 
+    fn encode(encoding: Encoding, body: &[u8]) -> Vec<u8> {
+        let level = flate2::Compression::default();
+        match encoding {
+            Encoding::Identity => body.to_vec(),
+            Encoding::Gzip => {
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
+                encoder.write_all(body).unwrap();
+                encoder.finish().unwrap()
+            }
+            Encoding::Deflate => {
+                let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), level);
+                encoder.write_all(body).unwrap();
+                encoder.finish().unwrap()
+            }
+            Encoding::Zstd => pack(Packing::Zstd, body),
+            Encoding::Snappy => pack(Packing::Snappy, body),
+        }
+    }
+
+    const PACKED: [Encoding; 4] = [Encoding::Gzip, Encoding::Deflate, Encoding::Zstd, Encoding::Snappy];
+
+    fn encoding() -> impl Strategy<Value = Encoding> {
+        prop::sample::select(PACKED.to_vec())
+    }
+
+    #[test]
+    fn members_of_gzip_in_a_row_are_one_body() {
+        let body = [encode(Encoding::Gzip, b"one\n"), encode(Encoding::Gzip, b"two\n")].concat();
+        assert_eq!(Encoding::Gzip.unpack(body, LIMITS), Ok(b"one\ntwo\n".to_vec()));
+    }
+
+    #[test]
+    fn an_import_body_beyond_the_limit_is_too_large_and_at_it_is_taken() {
+        for encoding in PACKED {
+            let mut body = vec![b'7'; LIMITS.unpacked_bytes];
+            assert_eq!(encoding.unpack(encode(encoding, &body), LIMITS), Ok(body.clone()), "{encoding:?}");
+            body.push(b'7');
+            let refused = encoding.unpack(encode(encoding, &body), LIMITS);
+            assert!(matches!(refused, Err(Refusal::TooLarge(_))), "{encoding:?}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn an_import_body_that_is_no_such_thing_is_refused() {
+        for encoding in PACKED {
+            for body in [&b""[..], b"up 1\n", b"\x1f\x8b\x08"] {
+                let refused = encoding.unpack(body.to_vec(), LIMITS);
+                assert!(matches!(refused, Err(Refusal::Bad(_))), "{encoding:?}: {refused:?}");
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn an_import_body_unpacks(body in prop::collection::vec(0..4u8, 0..50_000), encoding in encoding()) {
+            prop_assert_eq!(encoding.unpack(encode(encoding, &body), LIMITS), Ok(body));
+        }
+
+        #[test]
+        fn an_import_body_that_is_cut_or_goes_on_is_refused(
+            body in prop::collection::vec(any::<u8>(), 100..500), encoding in encoding(),
+            cut in any::<prop::sample::Index>(), more in prop::collection::vec(any::<u8>(), 1..20),
+        ) {
+            let whole = encode(encoding, &body);
+            let cut = whole[..cut.index(whole.len())].to_vec();
+            prop_assert!(matches!(encoding.unpack(cut, LIMITS), Err(Refusal::Bad(_))));
+            prop_assert!(matches!(encoding.unpack([whole, more].concat(), LIMITS), Err(Refusal::Bad(_))));
+        }
+
+        #[test]
+        fn no_bytes_make_an_import_body_panic(
+            body in prop::collection::vec(any::<u8>(), 0..200), encoding in encoding(),
+        ) {
+            let _ = encoding.unpack(body, LIMITS);
+        }
+
         #[test]
         fn a_body_unpacks_whatever_its_header_said(
             body in prop::collection::vec(0..4u8, 0..5_000), packed in packing(), said in packing(),
@@ -189,8 +335,14 @@ mod tests {
     fn encodings_that_are_not_taken_are_named() {
         let text = Packing::of(Some(b"br")).unwrap_err().to_string();
         assert_eq!(text, "Content-Encoding br is not taken here; send snappy or zstd");
-        assert!(matches!(only_identity(Some(b"gzip")), Err(Refusal::Unsupported(_))));
-        assert_eq!(only_identity(Some(b" identity ")), Ok(()));
+        let text = Encoding::of(Some(b"br")).unwrap_err().to_string();
+        assert_eq!(
+            text,
+            "Content-Encoding br is not taken here; send gzip, deflate, zstd, snappy or identity"
+        );
+        assert_eq!(Encoding::of(Some(b" identity ")), Ok(Encoding::Identity));
+        assert_eq!(Encoding::of(Some(b"GZIP")), Ok(Encoding::Gzip));
+        assert_eq!(Encoding::of(None), Ok(Encoding::Identity));
         assert_eq!(Packing::of(None), Ok(Packing::Snappy));
         assert_eq!(Packing::of(Some(b"ZSTD")), Ok(Packing::Zstd));
     }

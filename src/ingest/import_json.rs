@@ -10,54 +10,40 @@
 //!
 //! Source: docs.victoriametrics.com, "JSON line format", and lib/protoparser/vmimport.
 
+use super::import::{Import, Labels, Series};
 use super::{Refusal, one_line};
-use crate::model::{Push, PushBuilder, Sample, Span};
-use crate::wire;
+use crate::model::{Push, Sample, Span};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
 /// Decodes a body that is not packed.
-pub fn decode(body: &[u8]) -> Result<Push, Refusal> {
-    let mut builder = PushBuilder::default();
+pub fn decode(body: &[u8], import: &Import) -> Result<Push, Refusal> {
+    let mut series = Series::new(import);
     for (at, line) in body.split(|byte| *byte == b'\n').enumerate() {
         let line = line.trim_ascii();
         if !line.is_empty() {
-            add(&mut builder, line).map_err(|what| Refusal::Bad(format!("line {}: {what}", at + 1)))?;
+            add(&mut series, line).map_err(|refusal| refusal.in_line(at + 1))?;
         }
     }
-    Ok(builder.finish())
+    Ok(series.finish())
 }
 
 /// Adds the series of one line.
-fn add(builder: &mut PushBuilder, line: &[u8]) -> Result<(), String> {
-    let Line { mut labels, values, timestamps } = parse(line)?;
-    labels.sort_unstable();
-    if labels.is_empty() {
-        return Err("`metric` holds no labels".into());
-    }
-    if let Some(pair) = labels.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        return Err(format!("label {} stands in `metric` twice", one_line(&pair[0].0)));
-    }
-    if labels[0].0.is_empty() {
-        return Err("a label in `metric` has no name".into());
-    }
+fn add(series: &mut Series<'_>, line: &[u8]) -> Result<(), Refusal> {
+    let Line { mut labels, values, timestamps } = parse(line).map_err(Refusal::Bad)?;
     if values.len() != timestamps.len() {
-        return Err(format!("{} values and {} timestamps", values.len(), timestamps.len()));
+        return Err(Refusal::Bad(format!("{} values and {} timestamps", values.len(), timestamps.len())));
     }
+    let section = series.labels(&mut labels).map_err(|refusal| refusal.in_place("in `metric`, "))?;
     if values.is_empty() {
         return Ok(());
     }
-    let section = builder.store_with(|out| {
-        for (name, value) in &labels {
-            wire::append_label(out, name.as_bytes(), value.as_bytes());
-        }
-    });
     for (value, timestamp) in values.into_iter().zip(timestamps) {
-        builder.sample(Sample { value, timestamp });
+        series.sample(Sample { value, timestamp });
     }
-    builder.series(section, Span::default());
+    series.close(section, Span::default());
     Ok(())
 }
 
@@ -79,7 +65,7 @@ fn parse(line: &[u8]) -> Result<Line<'_>, String> {
 
 /// One line, as parsed.
 struct Line<'a> {
-    labels: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    labels: Labels<'a>,
     values: Vec<f64>,
     timestamps: Vec<i64>,
 }
@@ -108,7 +94,7 @@ impl<'de> Visitor<'de> for LineSeed {
         let (mut labels, mut values, mut timestamps) = (None, None, None);
         while let Some(Text(key)) = map.next_key()? {
             let is_new = match &*key {
-                "metric" => labels.replace(map.next_value::<Labels>()?.0).is_none(),
+                "metric" => labels.replace(map.next_value::<Metric>()?.0).is_none(),
                 "values" => values.replace(map.next_value_seed(Array::<Value>::new(self.most))?).is_none(),
                 "timestamps" => {
                     timestamps.replace(map.next_value_seed(Array::<Timestamp>::new(self.most))?).is_none()
@@ -199,13 +185,13 @@ impl<'de> serde::Deserialize<'de> for Text<'de> {
     }
 }
 
-struct Labels<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+struct Metric<'a>(Labels<'a>);
 
-impl<'de> serde::Deserialize<'de> for Labels<'de> {
+impl<'de> serde::Deserialize<'de> for Metric<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct LabelsVisitor;
-        impl<'de> Visitor<'de> for LabelsVisitor {
-            type Value = Labels<'de>;
+        struct MetricVisitor;
+        impl<'de> Visitor<'de> for MetricVisitor {
+            type Value = Metric<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object of label names and values")
@@ -216,10 +202,10 @@ impl<'de> serde::Deserialize<'de> for Labels<'de> {
                 while let Some((Text(name), Text(value))) = map.next_entry()? {
                     labels.push((name, value));
                 }
-                Ok(Labels(labels))
+                Ok(Metric(labels))
             }
         }
-        deserializer.deserialize_map(LabelsVisitor)
+        deserializer.deserialize_map(MetricVisitor)
     }
 }
 
@@ -274,7 +260,9 @@ impl<'de> serde::Deserialize<'de> for Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use super::super::import::tests::import;
     use super::*;
+    use crate::wire;
     use proptest::prelude::*;
 
     fn line(values: &str, timestamps: &str) -> String {
@@ -285,7 +273,7 @@ mod tests {
 
     #[track_caller]
     fn refused(body: &str) -> String {
-        match decode(body.as_bytes()) {
+        match decode(body.as_bytes(), &import("")) {
             Err(Refusal::Bad(what)) => what,
             other => panic!("{other:?}"),
         }
@@ -293,8 +281,11 @@ mod tests {
 
     #[test]
     fn special_values_are_taken_as_victoriametrics_does() {
-        let push =
-            decode(line(r#"1,null,"NaN","Infinity","-Infinity",-0.0"#, "1,2,3,4,5,6").as_bytes()).unwrap();
+        let push = decode(
+            line(r#"1,null,"NaN","Infinity","-Infinity",-0.0"#, "1,2,3,4,5,6").as_bytes(),
+            &import(""),
+        )
+        .unwrap();
         let values: Vec<_> = push.samples().iter().map(|sample| sample.value).collect();
         assert_eq!(values[0], 1.0);
         assert!(values[1].is_nan() && values[2].is_nan());
@@ -311,11 +302,11 @@ mod tests {
             (r#"{"values":[1],"timestamps":[1]}"#, "missing field `metric`"),
             (r#"{"metric":{"a":"b"},"values":[1]}"#, "missing field `timestamps`"),
             (r#"{"metric":{"a":"b"},"timestamps":[1]}"#, "missing field `values`"),
-            (r#"{"metric":{},"values":[1],"timestamps":[1]}"#, "holds no labels"),
-            (r#"{"metric":{"":"b"},"values":[1],"timestamps":[1]}"#, "has no name"),
+            (r#"{"metric":{},"values":[1],"timestamps":[1]}"#, "in `metric`, there are no labels"),
+            (r#"{"metric":{"":"b"},"values":[1],"timestamps":[1]}"#, "in `metric`, a label has no name"),
             (
                 r#"{"metric":{"a":"b","a":"c"},"values":[1],"timestamps":[1]}"#,
-                "label a stands in `metric` twice",
+                "in `metric`, label a stands there twice",
             ),
             (r#"{"metric":{"a":1},"values":[1],"timestamps":[1]}"#, "expected a string"),
             (
@@ -341,9 +332,9 @@ mod tests {
             line("1", "1").replace("{\"metric\"", "{\"x\":[1],\"metric\""),
             line("", "")
         );
-        let push = decode(body.as_bytes()).unwrap();
+        let push = decode(body.as_bytes(), &import("")).unwrap();
         assert_eq!((push.counts().series, push.counts().samples), (1, 1));
-        assert!(decode(b"\n").unwrap().is_empty());
+        assert!(decode(b"\n", &import("")).unwrap().is_empty());
     }
 
     #[test]
@@ -358,7 +349,7 @@ mod tests {
         fn values_are_exact(bits: u64, timestamp: i64) {
             let value = f64::from_bits(bits);
             prop_assume!(value.is_finite());
-            let push = decode(line(&format!("{value:?}"), &timestamp.to_string()).as_bytes()).unwrap();
+            let push = decode(line(&format!("{value:?}"), &timestamp.to_string()).as_bytes(), &import("")).unwrap();
             prop_assert_eq!(push.samples(), &[Sample { value, timestamp }]);
         }
 
@@ -368,7 +359,7 @@ mod tests {
                 .map(|(name, value)| format!("{}:{}", serde_json::json!(name), serde_json::json!(value)))
                 .collect();
             let body = format!("{{\"metric\":{{{}}},\"values\":[1],\"timestamps\":[1]}}", names.join(","));
-            let push = decode(body.as_bytes()).unwrap();
+            let push = decode(body.as_bytes(), &import("")).unwrap();
             let series = push.series().next().unwrap();
             let read: Vec<_> = wire::labels(series.labels).map(Result::unwrap)
                 .map(|label| (label.name.to_vec(), label.value.to_vec())).collect();
@@ -378,7 +369,7 @@ mod tests {
 
         #[test]
         fn no_bytes_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = decode(&body);
+            let _ = decode(&body, &import(""));
         }
     }
 }

@@ -2,9 +2,13 @@
 //!
 //! A request is taken whole or refused whole, with one line that says what is wrong and where.
 
+pub mod csv;
 pub mod encoding;
+pub mod exposition;
+pub mod import;
 pub mod import_json;
 mod labels;
+mod layout;
 pub mod remote_write;
 
 use crate::wire::WireError;
@@ -30,6 +34,20 @@ pub enum Refusal {
     /// 415
     #[error("{0}")]
     Unsupported(String),
+}
+
+impl Refusal {
+    /// Puts the place before what is wrong there.
+    fn in_place(self, place: &str) -> Self {
+        match self {
+            Self::Bad(what) => Self::Bad(format!("{place}{what}")),
+            other => other,
+        }
+    }
+
+    fn in_line(self, number: usize) -> Self {
+        self.in_place(&format!("line {number}: "))
+    }
 }
 
 impl From<WireError> for Refusal {

@@ -9,8 +9,9 @@ use super::{Append, State};
 use crate::ingest;
 use crate::model::Counts;
 use crate::telemetry::metrics::RouteLabel;
+use hyper::Request;
 use hyper::body::Incoming;
-use hyper::{HeaderMap, Request};
+use hyper::http::request::Parts;
 use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
@@ -36,8 +37,7 @@ pub(super) async fn take<A: Append>(
     // On its own, so that a pusher that goes away now neither leaves a decoded push uncounted nor gives its
     // memory back while the queue still holds it.
     let state = state.clone();
-    let stored =
-        tokio::spawn(async move { store(&state, route, &head.headers, whole, &limits, accepted_ms).await });
+    let stored = tokio::spawn(async move { store(&state, route, &head, whole, &limits, accepted_ms).await });
     stored.await.unwrap_or_else(|panic| {
         tracing::error!(%panic, "a push was refused by a fault of the agent");
         Err(Refused::Internal)
@@ -48,7 +48,7 @@ pub(super) async fn take<A: Append>(
 async fn store<A: Append>(
     state: &State<A>,
     route: PushRoute,
-    headers: &HeaderMap,
+    head: &Parts,
     whole: Whole,
     limits: &Limits,
     accepted_ms: i64,
@@ -61,7 +61,7 @@ async fn store<A: Append>(
     let decoder = decoder.expect("BUG: it is never closed");
     let wants_metadata = |field: &[u8]| state.metadata.is_due(field, accepted_ms);
     let Decoded { push, not_carried } =
-        decode_off_the_runtime(route, headers, whole, limits, wants_metadata)?;
+        decode_off_the_runtime(route, head, whole, limits, accepted_ms, wants_metadata)?;
     let counts = push.counts();
     if !push.is_empty() {
         let reserving = limits.pushes.reserve(push.memory());
@@ -81,15 +81,17 @@ async fn store<A: Append>(
 /// memory are given back at its end.
 fn decode_off_the_runtime(
     route: PushRoute,
-    headers: &HeaderMap,
+    head: &Parts,
     whole: Whole,
     limits: &Limits,
+    accepted_ms: i64,
     wants_metadata: impl FnMut(&[u8]) -> bool,
 ) -> Result<Decoded, Refused> {
     let limits = ingest::Limits { unpacked_bytes: limits.server.max_body_bytes };
     let Whole { bytes, reservation } = whole;
-    let decoded =
-        tokio::task::block_in_place(|| decode::decode(route, headers, bytes, limits, wants_metadata));
+    let decoded = tokio::task::block_in_place(|| {
+        decode::decode(route, head, bytes, limits, accepted_ms, wants_metadata)
+    });
     drop(reservation);
     Ok(decoded?)
 }

@@ -17,8 +17,8 @@ pub(super) enum Refused {
     Content(Refusal),
     #[error("no such path; pushes are taken at {}", super::routes::push_paths())]
     UnknownPath,
-    #[error("a push is sent with POST")]
-    Method,
+    #[error("a push is sent here with {allow}")]
+    Method { allow: &'static str },
     #[error("a push needs a Content-Length, or chunked transfer coding")]
     NoLength,
     #[error("bad transfer coding: {0}")]
@@ -66,7 +66,7 @@ impl Refused {
             Self::Content(Refusal::TooLarge(_)) | Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Content(Refusal::Unsupported(_)) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::UnknownPath => StatusCode::NOT_FOUND,
-            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoLength => StatusCode::LENGTH_REQUIRED,
             Self::TimedOut { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::Busy(_) | Self::Store(_) | Self::Full(_) | Self::ShuttingDown => {
@@ -82,7 +82,7 @@ impl Refused {
             Self::Content(Refusal::Bad(_)) | Self::BadChunk(_) | Self::NoLength => "bad_request",
             Self::Content(Refusal::TooLarge(_)) | Self::TooLarge { .. } => "too_large",
             Self::Content(Refusal::Unsupported(_)) => "unsupported",
-            Self::UnknownPath | Self::Method => "unknown_route",
+            Self::UnknownPath | Self::Method { .. } => "unknown_route",
             Self::TimedOut { .. } => "timeout",
             Self::Truncated { .. } => "truncated",
             Self::Busy(_) => "busy",
@@ -115,8 +115,8 @@ impl Refused {
         if let Some(seconds) = self.retry_after() {
             answer = answer::header(answer, RETRY_AFTER, seconds);
         }
-        if matches!(self, Self::Method) {
-            answer = answer::header(answer, ALLOW, "POST");
+        if let Self::Method { allow } = self {
+            answer = answer::header(answer, ALLOW, allow);
         }
         if self.has_read_all() { answer } else { answer::closing(answer) }
     }

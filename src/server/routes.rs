@@ -18,10 +18,15 @@ pub(super) enum PushRoute {
     Write,
     Push,
     Import,
+    Csv,
+    Exposition,
+    /// As [`Self::Exposition`], with labels in the path.
+    Pushgateway,
 }
 
 impl PushRoute {
-    const ALL: [Self; 3] = [Self::Write, Self::Push, Self::Import];
+    const ALL: [Self; 6] =
+        [Self::Write, Self::Push, Self::Import, Self::Csv, Self::Exposition, Self::Pushgateway];
 
     /// The path without its prefix, and the value of the label `route`.
     pub(super) fn path(self) -> &'static str {
@@ -29,11 +34,30 @@ impl PushRoute {
             Self::Write => "/api/v1/write",
             Self::Push => "/api/v1/push",
             Self::Import => "/api/v1/import",
+            Self::Csv => "/api/v1/import/csv",
+            Self::Exposition => "/api/v1/import/prometheus",
+            Self::Pushgateway => "/api/v1/import/prometheus/metrics/job",
         }
     }
 
     fn takes_remote_write(self) -> bool {
         matches!(self, Self::Write | Self::Push)
+    }
+
+    /// Clients of the Pushgateway send PUT to replace a group; to a buffer that is a push like any other.
+    fn methods(self) -> &'static str {
+        match self {
+            Self::Pushgateway => "POST, PUT",
+            _ => "POST",
+        }
+    }
+
+    /// The answer to a push that was taken. VictoriaMetrics' to one for the Pushgateway is that one's: 200.
+    fn success(self) -> Answer {
+        match self {
+            Self::Pushgateway => answer::with_type(StatusCode::OK, "text/plain; charset=utf-8", ""),
+            _ => answer::no_content(),
+        }
     }
 }
 
@@ -65,8 +89,21 @@ fn find(path: &str) -> Option<Target> {
         "/api/v1/status" => return Some(Target::Status),
         _ => {}
     }
-    let bare = PREFIXES.iter().find_map(|prefix| path.strip_prefix(prefix)).unwrap_or(path);
-    PushRoute::ALL.into_iter().find(|route| route.path() == bare).map(Target::Push)
+    let is_group = |group: &str| group.starts_with("job/") || group.starts_with("job@base64/");
+    if group(path).is_some_and(is_group) {
+        return Some(Target::Push(PushRoute::Pushgateway));
+    }
+    let exact = PushRoute::ALL.into_iter().filter(|route| *route != PushRoute::Pushgateway);
+    exact.into_iter().find(|route| route.path() == bare(path)).map(Target::Push)
+}
+
+fn bare(path: &str) -> &str {
+    PREFIXES.iter().find_map(|prefix| path.strip_prefix(prefix)).unwrap_or(path)
+}
+
+/// The labels in a path of the Pushgateway's form, as they stand there.
+pub(super) fn group(path: &str) -> Option<&str> {
+    bare(path).strip_prefix(PushRoute::Exposition.path())?.strip_prefix("/metrics/")
 }
 
 /// Answers one request.
@@ -104,15 +141,15 @@ async fn push_route<A: Append>(
         return if request.body().is_end_stream() { answer } else { answer::closing(answer) };
     }
     let path = request.uri().path().to_owned();
-    if request.method() != Method::POST {
-        return state.refuse(&Refused::Method, &path, peer);
+    if !route.methods().split(", ").any(|method| request.method() == method) {
+        return state.refuse(&Refused::Method { allow: route.methods() }, &path, peer);
     }
     let content_type = request.headers().get(CONTENT_TYPE).map(|value| value.as_bytes());
     let is_v2 = route.takes_remote_write() && Message::of(content_type) == Ok(Message::V2);
     let taken = push::take(state, route, request).await;
     let written = taken.as_ref().copied().unwrap_or_default();
     let answer = match taken {
-        Ok(_) => answer::no_content(),
+        Ok(_) => route.success(),
         Err(refused) => state.refuse(&refused, &path, peer),
     };
     if is_v2 { with_written(answer, written) } else { answer }
@@ -184,9 +221,13 @@ mod tests {
     fn push_routes_stand_alone_and_under_each_prefix() {
         for prefix in ["", "/prometheus", "/victoriametrics"] {
             for route in PushRoute::ALL {
-                let path = format!("{prefix}{}", route.path());
+                let group = if route == PushRoute::Pushgateway { "/a/instance/b" } else { "" };
+                let path = format!("{prefix}{}{group}", route.path());
                 assert_eq!(find(&path), Some(Target::Push(route)), "{path}");
             }
+            let path = format!("{prefix}/api/v1/import/prometheus/metrics/job@base64/YQ/a/b");
+            assert_eq!(find(&path), Some(Target::Push(PushRoute::Pushgateway)));
+            assert_eq!(group(&path), Some("job@base64/YQ/a/b"));
         }
     }
 
@@ -198,7 +239,11 @@ mod tests {
             "/prometheus",
             "/prometheus/victoriametrics/api/v1/write",
             "/prometheus/metrics",
-            "/api/v1/import/prometheus",
+            "/api/v1/import/",
+            "/api/v1/import/prometheus/",
+            "/api/v1/import/prometheus/metrics",
+            "/api/v1/import/prometheus/metrics/job",
+            "/api/v1/import/prometheus/metrics/instance/a",
             "",
             "*",
         ] {

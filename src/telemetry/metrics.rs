@@ -122,7 +122,14 @@ pub const TABLE: &[Entry] = &[
 ];
 
 /// Values of `route`, the push routes without their optional prefix.
-pub const PUSH_ROUTES: &[&str] = &["/api/v1/write", "/api/v1/push", "/api/v1/import"];
+pub const PUSH_ROUTES: &[&str] = &[
+    "/api/v1/write",
+    "/api/v1/push",
+    "/api/v1/import",
+    "/api/v1/import/csv",
+    "/api/v1/import/prometheus",
+    "/api/v1/import/prometheus/metrics/job",
+];
 
 /// Values of `reason` of refused pushes.
 pub const REFUSAL_REASONS: &[&str] = &[

@@ -45,18 +45,21 @@ async fn every_route_is_there_under_every_prefix() {
             let answer = client.ask(&push_request(&format!("{prefix}{route}"), &body(1))).await;
             assert_eq!(answer.status, 204, "{prefix}{route}: {answer:?}");
         }
-        let path = format!("{prefix}/api/v1/import");
-        let mut request =
-            format!("POST {path} HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n", line.len())
-                .into_bytes();
-        request.extend_from_slice(line);
-        let answer = client.ask(&request).await;
-        assert_eq!(answer.status, 204, "{path}: {answer:?}");
+        for (path, body, status) in [
+            ("/api/v1/import", &line[..], 204),
+            ("/api/v1/import/csv?format=1:metric:up", b"1", 204),
+            ("/api/v1/import/prometheus", b"up 1", 204),
+            ("/api/v1/import/prometheus/metrics/job/a", b"up 1", 200),
+        ] {
+            let path = format!("{prefix}{path}");
+            let answer = client.ask(&import_request("POST", &path, "X-None: 1", body)).await;
+            assert_eq!(answer.status, status, "{path}: {answer:?}");
+        }
     }
     for route in PUSH_ROUTES {
         assert_eq!(agent.accepted(route), 3, "{route}");
     }
-    assert_eq!(agent.queue.appended().len(), 9);
+    assert_eq!(agent.queue.appended().len(), 18);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -127,7 +130,7 @@ async fn what_is_not_supported_gets_415() {
 async fn an_unknown_path_gets_404_that_names_the_routes() {
     let agent = Agent::start(limits()).await;
     for request in [
-        push_request("/api/v1/import/prometheus", b"up 1"),
+        push_request("/api/v1/import/native", b"up 1"),
         b"GET /nothing HTTP/1.1\r\nHost: test\r\n\r\n".to_vec(),
     ] {
         let answer = agent.client().await.ask(&request).await;
@@ -145,6 +148,7 @@ async fn a_wrong_method_gets_405_with_allow() {
     for (method, path, allow) in [
         ("GET", "/api/v1/write", "POST"),
         ("PUT", "/api/v1/import", "POST"),
+        ("DELETE", "/api/v1/import/prometheus/metrics/job/a", "POST, PUT"),
         ("DELETE", "/prometheus/api/v1/push", "POST"),
         ("DELETE", "/metrics", "GET, HEAD"),
         ("OPTIONS", "/", "GET, HEAD"),

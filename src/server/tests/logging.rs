@@ -124,7 +124,7 @@ fn every_reason_is_one_of_the_list() {
         Refused::Content(Refusal::TooLarge("x".into())),
         Refused::Content(Refusal::Unsupported("x".into())),
         Refused::UnknownPath,
-        Refused::Method,
+        Refused::Method { allow: "POST" },
         Refused::NoLength,
         Refused::BadChunk("x".into()),
         Refused::TooLarge { limit: 1 },

@@ -3,6 +3,7 @@
 mod answers;
 mod bodies;
 mod client;
+mod imports;
 mod load;
 mod logging;
 mod pages;
@@ -218,6 +219,16 @@ fn pack(bytes: &[u8]) -> Vec<u8> {
 /// A whole push request.
 fn push_request(path: &str, body: &[u8]) -> Vec<u8> {
     let mut request = push_head(path, &format!("Content-Length: {}", body.len()));
+    request.extend_from_slice(body);
+    request
+}
+
+/// A request to import `body`, with one more header line.
+fn import_request(method: &str, path: &str, header: &str, body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    let mut request =
+        format!("{method} {path} HTTP/1.1\r\nHost: test\r\n{header}\r\nContent-Length: {length}\r\n\r\n")
+            .into_bytes();
     request.extend_from_slice(body);
     request
 }

@@ -9,7 +9,9 @@
 //! writes to directly.
 
 mod crash;
+mod csv;
 mod demo;
+mod exposition;
 mod histograms;
 mod import;
 mod metrics;

@@ -1,0 +1,360 @@
+//! What the import routes share: arguments of the request, and the way from labels to series.
+//!
+//! `extra_label=name=value`, as often as needed, gives every series of the request a label; it takes the place of
+//! one of the same name, and the last of several of one name counts. `timestamp=` gives the time, in milliseconds,
+//! to samples without one; `format=` is for CSV. Other arguments are ignored, as VictoriaMetrics does.
+//!
+//! A path in the form of the Pushgateway, `…/metrics/job/<job>/<name>/<value>…`, gives labels too; where a name ends
+//! in `@base64`, its value is base64 for URLs. An `extra_label` takes their place.
+//!
+//! Source: docs.victoriametrics.com, lib/protoparser/protoparserutil/extra_labels.go, and the Pushgateway's README.
+
+use super::{Limits, Refusal, one_line};
+use crate::model::{Push, PushBuilder, Sample, Span};
+use crate::wire;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::borrow::Cow;
+
+/// One import request, but for its body.
+#[derive(Debug, Clone)]
+pub struct Import {
+    pub arguments: Arguments,
+    /// When the request arrived: the time of samples that come without one. Taken then and kept with them, it is not
+    /// moved by an outage.
+    pub accepted_ms: i64,
+    pub limits: Limits,
+}
+
+/// What the path and the query of an import request say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Arguments {
+    /// Sorted by name, each name once, no name and no value empty.
+    extra_labels: Vec<(String, String)>,
+    timestamp_ms: Option<i64>,
+    /// What the columns of CSV hold.
+    format: Option<String>,
+}
+
+impl Arguments {
+    /// `group` is what stands behind `/metrics/` in a path of the Pushgateway's form.
+    pub fn of(group: Option<&str>, query: Option<&str>) -> Result<Self, Refusal> {
+        let mut arguments = Self::default();
+        if let Some(group) = group {
+            arguments.read_group(group).map_err(|what| Refusal::Bad(format!("in the path, {what}")))?;
+        }
+        for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let argument = match name {
+                "extra_label" | "timestamp" | "format" => {
+                    decoded(value, true).and_then(|value| arguments.read(name, &value))
+                }
+                _ => Ok(()),
+            };
+            argument.map_err(|what| Refusal::Bad(format!("in the argument {name}, {what}")))?;
+        }
+        Ok(arguments)
+    }
+
+    pub(super) fn format(&self) -> Option<&str> {
+        self.format.as_deref()
+    }
+
+    fn read(&mut self, name: &str, value: &str) -> Result<(), String> {
+        if name == "format" {
+            self.format.get_or_insert_with(|| value.to_owned());
+            return Ok(());
+        }
+        if name == "extra_label" {
+            let (name, value) = value
+                .split_once('=')
+                .ok_or_else(|| format!("{} is not of the form name=value", one_line(value)))?;
+            return self.label(name, value);
+        }
+        // The first one counts, and 0 and less as none: so VictoriaMetrics has it.
+        if self.timestamp_ms.is_none() && !value.is_empty() {
+            let timestamp: i64 = value
+                .parse()
+                .map_err(|_| format!("{} is no whole number of milliseconds", one_line(value)))?;
+            self.timestamp_ms = (timestamp > 0).then_some(timestamp);
+        }
+        Ok(())
+    }
+
+    /// Adds a label in the place of one of the same name. One without a value is ignored, as VictoriaMetrics does.
+    fn label(&mut self, name: &str, value: &str) -> Result<(), String> {
+        if name.is_empty() {
+            return Err("a label has no name".into());
+        }
+        if !value.is_empty() {
+            match self.extra_labels.binary_search_by(|(known, _)| known.as_str().cmp(name)) {
+                Ok(at) => value.clone_into(&mut self.extra_labels[at].1),
+                Err(at) => self.extra_labels.insert(at, (name.to_owned(), value.to_owned())),
+            }
+        }
+        Ok(())
+    }
+
+    fn read_group(&mut self, group: &str) -> Result<(), String> {
+        // Taken apart before it is decoded: a value may hold an escaped slash.
+        let mut parts = group.strip_suffix('/').unwrap_or(group).split('/');
+        while let Some(name) = parts.next() {
+            let name = decoded(name, false)?;
+            let value = match parts.next() {
+                Some(value) => decoded(value, false)?,
+                // `job/` with nothing behind it.
+                None if group.ends_with('/') => Cow::Borrowed(""),
+                None => return Err(format!("label {} has no value", one_line(&name))),
+            };
+            match name.strip_suffix("@base64") {
+                None => self.label(&name, &value)?,
+                Some(name) => {
+                    let bytes = URL_SAFE_NO_PAD.decode(value.trim_end_matches('=')).ok();
+                    let value = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+                    let value = value.ok_or_else(|| {
+                        format!("the value of label {} is no text in base64 for URLs", one_line(name))
+                    })?;
+                    self.label(name, &value)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Undoes percent-encoding, and in a query also `+` for a blank.
+fn decoded(text: &str, is_query: bool) -> Result<Cow<'_, str>, String> {
+    if !text.contains(['%', '+']) {
+        return Ok(text.into());
+    }
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'%' => {
+                let digits =
+                    bytes.get(at + 1..at + 3).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+                let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+                let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+                out.push(byte.ok_or_else(|| format!("a % in {} begins no escape", one_line(text)))?);
+                at += 3;
+                continue;
+            }
+            b'+' if is_query => out.push(b' '),
+            byte => out.push(byte),
+        }
+        at += 1;
+    }
+    let text = String::from_utf8(out).map_err(|_| format!("{} is no UTF-8", one_line(text)))?;
+    Ok(text.into())
+}
+
+/// The label that is a metric's name.
+pub(super) const NAME: &str = "__name__";
+
+/// A line as text.
+pub(super) fn text_of(line: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(line)
+        .map_err(|error| format!("it is no UTF-8 from its byte {} on", error.valid_up_to() + 1))
+}
+
+/// The number of a sample: in decimal, or one of the words `Inf`, `Infinity` and `NaN` in any case.
+pub(super) fn number(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| format!("{} is no number", one_line(text)))?;
+    if value.is_infinite() && text.contains(|c: char| c.is_ascii_digit()) {
+        return Err(format!("{} is out of range", one_line(text)));
+    }
+    // One NaN for all the ways to write it.
+    Ok(if value.is_nan() { f64::NAN } else { value })
+}
+
+/// Names and values, as they stand in a line.
+pub(super) type Labels<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+
+/// The push that a body becomes, series by series.
+pub(super) struct Series<'i> {
+    builder: PushBuilder,
+    import: &'i Import,
+    /// Bytes of labels and exemplars so far.
+    stored: usize,
+    /// The labels of an exemplar, allocated once for all.
+    section: Vec<u8>,
+}
+
+impl<'i> Series<'i> {
+    pub(super) fn new(import: &'i Import) -> Self {
+        Self { builder: PushBuilder::default(), import, stored: 0, section: Vec::new() }
+    }
+
+    /// Stores the labels of a series, sorted, with the extra ones.
+    pub(super) fn labels(&mut self, labels: &mut Labels<'_>) -> Result<Span, Refusal> {
+        check(labels).map_err(Refusal::Bad)?;
+        let extra_labels = &self.import.arguments.extra_labels;
+        let section = self.builder.store_with(|out| append(out, labels, extra_labels));
+        self.count(section)
+    }
+
+    /// Stores what else belongs to a series, in its wire form.
+    pub(super) fn exemplar(&mut self, labels: &mut Labels<'_>, sample: Sample) -> Result<Span, Refusal> {
+        if !labels.is_empty() {
+            check(labels).map_err(|what| Refusal::Bad(format!("in the exemplar, {what}")))?;
+        }
+        let section = &mut self.section;
+        section.clear();
+        append(section, labels, &[]);
+        let field = self
+            .builder
+            .store_with(|out| wire::append_exemplar(out, section, sample.value, sample.timestamp));
+        self.builder.count_extras(0, 1);
+        self.count(field)
+    }
+
+    /// Labels may take more bytes as they are stored than in the body, and extra labels as often as there are series:
+    /// a small body must not fill memory with them.
+    fn count(&mut self, stored: Span) -> Result<Span, Refusal> {
+        self.stored += stored.len();
+        let limit = self.import.limits.unpacked_bytes;
+        if self.stored > limit.saturating_mul(2) {
+            return Err(Refusal::TooLarge(format!(
+                "the labels take more than twice {limit} bytes (server.max_body_bytes); send smaller requests"
+            )));
+        }
+        Ok(stored)
+    }
+
+    /// The time of a sample without one.
+    pub(super) fn default_ms(&self) -> i64 {
+        self.import.arguments.timestamp_ms.unwrap_or(self.import.accepted_ms)
+    }
+
+    pub(super) fn sample(&mut self, sample: Sample) {
+        self.builder.sample(sample);
+    }
+
+    pub(super) fn close(&mut self, labels: Span, extras: Span) {
+        self.builder.series(labels, extras);
+    }
+
+    pub(super) fn finish(self) -> Push {
+        self.builder.finish()
+    }
+}
+
+/// Sorts labels and holds them to the rules of a section.
+fn check(labels: &mut Labels<'_>) -> Result<(), String> {
+    labels.sort_unstable();
+    match labels.first() {
+        None => return Err("there are no labels".into()),
+        Some((name, _)) if name.is_empty() => return Err("a label has no name".into()),
+        Some(_) => {}
+    }
+    match labels.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        Some(pair) => Err(format!("label {} stands there twice", one_line(&pair[0].0))),
+        None => Ok(()),
+    }
+}
+
+/// Writes two sorted runs of labels as one. Of two with one name, that of `extra` is taken.
+fn append(out: &mut Vec<u8>, labels: &Labels<'_>, extra: &[(String, String)]) {
+    let mut put = |name: &str, value: &str| wire::append_label(out, name.as_bytes(), value.as_bytes());
+    let mut extra = extra.iter().peekable();
+    for (name, value) in labels {
+        while let Some((name, value)) = extra.next_if(|(extra, _)| extra.as_str() < name.as_ref()) {
+            put(name, value);
+        }
+        if extra.peek().is_none_or(|(extra, _)| extra != name) {
+            put(name, value);
+        }
+    }
+    for (name, value) in extra {
+        put(name, value);
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// When requests of tests arrive.
+    pub(in super::super) const NOW_MS: i64 = 1_700_000_000_000;
+
+    pub(in super::super) fn import(query: &str) -> Import {
+        let arguments = Arguments::of(None, Some(query)).unwrap();
+        Import { arguments, accepted_ms: NOW_MS, limits: Limits { unpacked_bytes: 1 << 20 } }
+    }
+
+    #[track_caller]
+    fn extra_labels(group: Option<&str>, query: &str) -> Vec<(String, String)> {
+        Arguments::of(group, Some(query)).unwrap().extra_labels
+    }
+
+    fn owned(labels: &[(&str, &str)]) -> Vec<(String, String)> {
+        labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn extra_labels_are_decoded_and_the_last_of_a_name_counts() {
+        let query = "extra_label=z=a=b%20c%2Bd+e&x=%zz&extra_label=a%3D1&extra_label=a=2&extra_label=c=&&y";
+        assert_eq!(extra_labels(None, query), owned(&[("a", "2"), ("z", "a=b c+d e")]));
+    }
+
+    #[test]
+    fn a_path_of_the_pushgateway_gives_labels_which_arguments_override() {
+        let labels = extra_labels(Some("job/my%2Fjob+1/instance/a"), "extra_label=instance=b");
+        assert_eq!(labels, owned(&[("instance", "b"), ("job", "my/job+1")]));
+        for padded in ["bXkvam9iYQ==", "bXkvam9iYQ"] {
+            let group = format!("job@base64/{padded}/empty@base64/=/x/y/");
+            assert_eq!(extra_labels(Some(&group), ""), owned(&[("job", "my/joba"), ("x", "y")]));
+        }
+        assert_eq!(extra_labels(Some("job/"), ""), []);
+    }
+
+    #[test]
+    fn the_first_timestamp_counts_and_one_that_is_not_positive_is_none() {
+        let timestamp = |query| Arguments::of(None, Some(query)).unwrap().timestamp_ms;
+        assert_eq!(timestamp("timestamp=1700000000001&timestamp=5"), Some(1_700_000_000_001));
+        assert_eq!([timestamp("timestamp="), timestamp("timestamp=0"), timestamp("timestamp=-5")], [None; 3]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_by_its_place() {
+        for (group, query, what) in [
+            (None, "extra_label=a", "in the argument extra_label, a is not of the form name=value"),
+            (None, "extra_label==a", "in the argument extra_label, a label has no name"),
+            (None, "extra_label=a=%zz", "in the argument extra_label, a % in a=%zz begins no escape"),
+            (None, "extra_label=a=%ff", "in the argument extra_label, a=%ff is no UTF-8"),
+            (None, "timestamp=1.5", "in the argument timestamp, 1.5 is no whole number of milliseconds"),
+            (Some("job/a/b"), "", "in the path, label b has no value"),
+            (Some("job/a//b"), "", "in the path, a label has no name"),
+            (Some("job@base64/*"), "", "in the path, the value of label job is no text in base64 for URLs"),
+        ] {
+            assert_eq!(Arguments::of(group, Some(query)).unwrap_err().to_string(), what);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn extra_labels_are_merged_in_order(
+            own in prop::collection::btree_map("[a-e]{1,2}", "[a-c]", 1..6),
+            extra in prop::collection::btree_map("[a-e]{1,2}", "[x-z]", 0..6),
+        ) {
+            let mut labels: Labels<'_> = own.iter().rev().map(|(n, v)| (n.as_str().into(), v.as_str().into())).collect();
+            check(&mut labels).unwrap();
+            let mut section = Vec::new();
+            append(&mut section, &labels, &extra.clone().into_iter().collect::<Vec<_>>());
+            let read: Vec<_> = wire::labels(&section).map(Result::unwrap)
+                .map(|label| (label.name.to_vec(), label.value.to_vec())).collect();
+            let mut wanted = own;
+            wanted.extend(extra);
+            let wanted: Vec<_> = wanted.into_iter().map(|(n, v)| (n.into_bytes(), v.into_bytes())).collect();
+            prop_assert_eq!(read, wanted);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(group in proptest::option::of(".{0,40}"), query in ".{0,40}|extra_label=.{0,20}") {
+            let _ = Arguments::of(group.as_deref(), Some(&query));
+        }
+    }
+}
