@@ -184,6 +184,9 @@ impl Committer {
         self.footprint.write(written);
         self.persisted = acked;
         self.shared.committed(&touched, group[0].accepted_ms);
+        if is_synced {
+            self.store.note_end(table.end);
+        }
         Ok(first)
     }
 
@@ -198,6 +201,7 @@ impl Committer {
             Ok(()) => {
                 self.metrics.sync_seconds.observe(begun.elapsed().as_secs_f64());
                 self.shared.set_unsynced_since(None);
+                self.store.note_end(self.shared.durable());
             }
             Err(error) => drop(self.fail(&error)),
         }

@@ -58,7 +58,7 @@ impl<'a> Folder<'a> {
     /// Removes what a start left that was cut off before its store took anything.
     fn clear(&self) -> io::Result<()> {
         let is_of_a_store = |name: &str| {
-            let begins = ["CURRENT", "MANIFEST-", "OPTIONS-", "IDENTITY", "LOG"];
+            let begins = ["CURRENT", "MANIFEST-", "OPTIONS-", "IDENTITY", "LOG", "END"];
             begins.iter().any(|begin| name.starts_with(begin))
                 || [".log", ".sst", ".dbtmp"].iter().any(|end| name.ends_with(end))
         };

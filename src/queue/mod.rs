@@ -26,6 +26,7 @@
 //! | `upkeep` | what it does between groups: room, retention, settled positions |
 //! | `reader` | reads, acks, rewinds |
 //! | `run` | one contiguous run of records, read around what is damaged |
+//! | `witness` | how far the log reached, in a file of its own |
 //! | `survey` | a look at a queue from outside, which changes nothing |
 //!
 //! The format on disk is in docs/format.md.
@@ -51,6 +52,7 @@ pub mod survey;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+mod witness;
 
 pub use appender::{AppendError, Appender};
 pub use position::Position;

@@ -5,6 +5,7 @@ use super::record::read_header;
 use super::retention::Limits;
 use super::salvage::{self, Rebuild};
 use super::segment::{self, Segment};
+use super::witness::{self, Witness};
 use super::{OpenError, Position, keys, position::Mark};
 use crate::config::{self, STORE_CACHE_BYTES};
 use rocksdb::{
@@ -72,6 +73,8 @@ pub struct Found {
     pub upstreams: Vec<(String, Mark)>,
     /// What was wrong and could be passed over, in words for the log.
     pub damage: Vec<String>,
+    /// The log had reached further than it does.
+    is_short: bool,
     /// The table on disk is not sound: `segments` was made anew from the records.
     is_anew: bool,
 }
@@ -89,6 +92,8 @@ enum Care {
 pub struct Store {
     db: DB,
     path: PathBuf,
+    /// None where it is open for reading.
+    witness: Option<Witness>,
 }
 
 impl Store {
@@ -101,6 +106,10 @@ impl Store {
     pub fn open(path: &Path, upstreams: &[String], limits: &Limits) -> Result<(Self, Found), OpenError> {
         let folder = Folder::prepare(path)?;
         let is_new = folder.is_new;
+        if !is_new {
+            refuse_short_list(path)?;
+        }
+        let of_folder = |error| OpenError::Folder { path: path.to_owned(), error };
         let mut damage = Vec::new();
         let db = match open_db(path, limits, is_new, Care::Strict) {
             Ok(db) => db,
@@ -111,14 +120,16 @@ impl Store {
             }
             Err(error) => return Err(open_error(path, error.into_string())),
         };
-        let store = Self { db, path: path.to_owned() };
+        let mut store = Self { db, path: path.to_owned(), witness: None };
         let refuse = |error: StoreError| open_error(path, error.to_string());
         if is_new {
             store.initialize().map_err(refuse)?;
-            folder.finish().map_err(|error| OpenError::Folder { path: path.to_owned(), error })?;
+            folder.finish().map_err(of_folder)?;
         }
         let found = store.examine(damage, upstreams, limits)?;
+        let witness = Witness::open(path).map_err(of_folder)?;
         if !found.is_anew {
+            store.witness = Some(witness);
             return Ok((store, found));
         }
         // RocksDB's compactions run into what does not read, and then it takes no more writes unless it is opened with less
@@ -126,7 +137,7 @@ impl Store {
         drop(store);
         let db = open_db(path, limits, false, Care::Salvage);
         let db = db.map_err(|error| open_error(path, error.into_string()))?;
-        let mut store = Self { db, path: path.to_owned() };
+        let mut store = Self { db, path: path.to_owned(), witness: Some(witness) };
         store.renew_meta(&found, limits).map_err(refuse)?;
         Ok((store, found))
     }
@@ -150,7 +161,7 @@ impl Store {
             what => open_error(path, what),
         };
         let db = opened.map_err(refuse)?;
-        let store = Self { db, path: path.to_owned() };
+        let store = Self { db, path: path.to_owned(), witness: None };
         let found = store.examine(damage, &[], &limits)?;
         Ok((store, found))
     }
@@ -173,11 +184,17 @@ impl Store {
         }
         let acked = found.upstreams.iter().map(|(_, mark)| *mark);
         let end = found.segments.last().map_or(0, |last| last.end.position);
+        let reached = witness::read(&self.path).filter(|reached| reached.position > end);
+        if let Some(reached) = reached {
+            let what = format!("it ends before position {end} and had reached {}", reached.position);
+            found.damage.push(what);
+            found.is_short = true;
+        }
         if !found.damage.is_empty()
             || !salvage::is_sound(&found.segments, acked)
             || self.has_records(end).map_err(refuse)?
         {
-            found.segments = self.table_from_records(&found, limits).map_err(refuse)?;
+            found.segments = self.table_from_records(&found, reached, limits).map_err(refuse)?;
             found.is_anew = true;
             found.damage.push("the table of segments was made anew from the records".into());
         }
@@ -190,6 +207,13 @@ impl Store {
         let limits = Limits::of(&config::Queue::default());
         DB::repair(&db_options(&limits, false, Care::Salvage), path)
             .map_err(|error| open_error(path, error.into_string()))
+    }
+
+    /// Everything before `end` is synced.
+    pub fn note_end(&self, end: Mark) {
+        if let Some(witness) = &self.witness {
+            witness.note(end);
+        }
     }
 
     fn initialize(&self) -> Result<(), StoreError> {
@@ -303,12 +327,18 @@ impl Store {
     }
 
     /// The segment table from the records that can be read, and from what is left of the old one.
-    fn table_from_records(&self, found: &Found, limits: &Limits) -> Result<Vec<Segment>, StoreError> {
+    fn table_from_records(
+        &self,
+        found: &Found,
+        reached: Option<Mark>,
+        limits: &Limits,
+    ) -> Result<Vec<Segment>, StoreError> {
         let starts = found.segments.first().map(|first| first.start).into_iter();
         let acked = found.upstreams.iter().map(|(_, mark)| *mark);
         // Without a table, and nobody who was here before, all that is left is wanted.
         let from = starts.chain(acked).min_by_key(|mark| mark.position);
-        let to = found.segments.iter().map(|segment| segment.end).max_by_key(|mark| mark.position);
+        let ends = found.segments.iter().map(|segment| segment.end);
+        let to = ends.chain(reached).max_by_key(|mark| mark.position);
         let mut rebuild = Rebuild::new(limits.segment_bytes);
         self.scan_readable(from.map_or(0, |mark| mark.position), |position, record| {
             if let Ok(header) = read_header(record) {
@@ -480,6 +510,49 @@ fn open_moving(open: impl Fn() -> Result<DB, rocksdb::Error>) -> Result<DB, rock
 
 const OPEN_ATTEMPTS: usize = 5;
 
+/// Refuses a store whose list of files ends too early: RocksDB would take it for an older one, and delete the tables that
+/// are not in it. They are told from what a crash leaves by the records they held: these are missing at the log's end.
+fn refuse_short_list(path: &Path) -> Result<(), OpenError> {
+    let unlisted = match Store::open_read_only(path) {
+        Ok((store, found)) if found.is_short => unlisted_tables(&store.db, path),
+        // A list that ends too early also names logs that are long gone.
+        Err(OpenError::LostLog { .. }) => unlisted_without_logs(path),
+        // What does not open for reading is told by the open that follows.
+        _ => return Ok(()),
+    };
+    let unlisted = unlisted.unwrap_or_default();
+    if unlisted.is_empty() {
+        return Ok(());
+    }
+    let tables = unlisted.join(", ");
+    Err(open_error(
+        path,
+        format!("its list of files does not name {tables}, and records are missing at its end"),
+    ))
+}
+
+/// Names of table files in the folder that RocksDB does not know of.
+fn unlisted_tables(db: &DB, path: &Path) -> Result<Vec<String>, rocksdb::Error> {
+    let listed = db.live_files()?;
+    let is_listed = |name: &str| listed.iter().any(|file| file.name.trim_start_matches('/') == name);
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    Ok(names.filter(|name| name.ends_with(".sst") && !is_listed(name)).collect())
+}
+
+/// The same of a store that lost a log, which does not open read-only. It does as a second instance, which keeps its own
+/// notes elsewhere.
+fn unlisted_without_logs(path: &Path) -> Result<Vec<String>, rocksdb::Error> {
+    let limits = Limits::of(&config::Queue::default());
+    let mut options = db_options(&limits, false, Care::Salvage);
+    options.set_max_open_files(-1);
+    let notes = std::env::temp_dir().join(format!("pmm-buffer-{}", std::process::id()));
+    let db = DB::open_cf_descriptors_as_secondary(&options, path, &notes, families(&limits));
+    let unlisted = db.and_then(|db| unlisted_tables(&db, path));
+    let _ = fs::remove_dir_all(notes);
+    unlisted
+}
+
 /// Opens a damaged store. RocksDB writes what it could read of its log to tables then, so that from there on all may be
 /// well: if it is, the store is open with full care.
 fn salvage_db(path: &Path, limits: &Limits) -> Result<DB, rocksdb::Error> {
@@ -527,9 +600,10 @@ fn db_options(limits: &Limits, is_new: bool, care: Care) -> Options {
     options.set_paranoid_checks(care == Care::Strict);
     // A log file that went missing is known to be.
     options.set_track_and_verify_wals_in_manifest(care == Care::Strict);
-    // The meta family is written with every commit, and by itself flushed never: it would keep every log file alive. So it
-    // is flushed with the records, and a log goes as soon as these are in a table.
-    options.set_atomic_flush(true);
+    // The meta family is written with every commit and flushed never: without a bound it would keep every log
+    // file alive. Two write buffers' worth is what the records need themselves. Not flushed together with the records:
+    // where the last entry of the list of files is damaged, RocksDB takes it for torn, and the tables that it names for
+    // nobody's. With the meta keys among them, nothing would be left that knows of the records in the others.
     options.set_max_total_wal_size(2 * limits.write_buffer_bytes);
     // Log files are made anew: a recycled one ends in old records, which weakens the check for a torn tail.
     options.set_recycle_log_file_num(0);

@@ -145,7 +145,10 @@ fn a_damaged_block_costs_its_records_and_the_rest_of_their_interval() {
 #[test]
 fn a_torn_tail_opens_with_everything_before_it() {
     let mut fixture = Fixture::new(&["a"], 64 * MIB);
+    let mut end = Vec::new();
     for id in 0..50 {
+        // As it was before the last commit.
+        end = fs::read(fixture.path().join("END")).unwrap();
         fixture.append(noise(id, 100), 0);
     }
     fixture.close();
@@ -157,10 +160,28 @@ fn a_torn_tail_opens_with_everything_before_it() {
         .unwrap();
     let length = fs::metadata(&log).unwrap().len();
     fs::OpenOptions::new().write(true).open(&log).unwrap().set_len(length - 500).unwrap();
+    fs::write(fixture.path().join("END"), end).unwrap();
     fixture.open();
     let batch = fixture.readers[0].read(ALL, Instant::now()).unwrap().unwrap();
     assert_eq!(ids(&batch), (0..49).collect::<Vec<_>>());
-    assert_eq!(fixture.append(push(49, 1), 0), 49);
+    assert_eq!((fixture.append(push(49, 1), 0), dropped(&fixture)), (49, 0));
+}
+
+/// The same of a commit that was answered: the log reached further, and what is missing is counted.
+#[test]
+fn a_log_that_lost_its_end_opens_and_counts_it() {
+    let mut fixture = Fixture::new(&["a"], 64 * MIB);
+    (0..50).for_each(|id| assert_eq!(fixture.append(noise(id, 100), 0), id));
+    fixture.close();
+    let entries = fs::read_dir(fixture.path()).unwrap().map(|entry| entry.unwrap().path());
+    let logs = entries.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+    let log = logs.max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
+    let length = fs::metadata(&log).unwrap().len();
+    fs::OpenOptions::new().write(true).open(&log).unwrap().set_len(length - 500).unwrap();
+    fixture.open();
+    let batch = fixture.readers[0].read(ALL, Instant::now()).unwrap().unwrap();
+    assert_eq!((ids(&batch), batch.end), ((0..49).collect(), 50));
+    assert_eq!((fixture.append(push(50, 1), 0), dropped(&fixture)), (50, 100));
 }
 
 #[test]
