@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A column is `<number>:<type>:<what>`: a `label` or a `metric` of that name, or the `time` as `unix_s`, `unix_ms`,
-//! `unix_ns`, `rfc3339` or `custom:<layout>` (see [`super::layout`]). Columns that are not named are passed over. Each
+//! `unix_ns`, `rfc3339` or `custom:<layout>` (see `layout`). Columns that are not named are passed over. Each
 //! value of a metric is a sample; an empty one is none, and an empty label is no label. A value in `"` may hold commas,
 //! and `""` for a quote, but no end of line.
 //!
