@@ -1,7 +1,7 @@
 //! The captures of this folder, for benches and tests: what real exporters served, as agents push it. README.md says
 //! how they were made. Not part of the library, so that no build carries them.
 
-use pmm_buffer::model::{Push, PushBuilder, Span};
+use pmm_buffer::model::Push;
 use pmm_buffer::wire;
 
 /// The scrapes of one exporter.
@@ -32,16 +32,4 @@ impl Capture {
         }
         pushes
     }
-}
-
-/// Every `nth` series of a push with its samples.
-#[allow(dead_code, reason = "benches measure whole scrapes")]
-pub fn thinned(push: &Push, nth: usize) -> Push {
-    let mut thinned = PushBuilder::default();
-    for series in push.series().step_by(nth) {
-        let labels = thinned.store(series.labels);
-        series.samples.iter().for_each(|sample| thinned.sample(*sample));
-        thinned.series(labels, Span::default());
-    }
-    thinned.finish()
 }

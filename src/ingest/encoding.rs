@@ -138,13 +138,9 @@ fn zstd(body: &[u8], limit: usize) -> Result<Vec<u8>, Refusal> {
 
 /// Members in a row are one body.
 fn gzip(body: &[u8], limit: usize) -> Result<Vec<u8>, Refusal> {
-    let mut out = Vec::new();
-    let decoder = flate2::bufread::MultiGzDecoder::new(body);
-    decoder
-        .take(limit as u64 + 1)
-        .read_to_end(&mut out)
-        .map_err(|error| Refusal::Bad(format!("bad gzip: {error}")))?;
-    if out.len() > limit { Err(too_large(limit)) } else { Ok(out) }
+    read(flate2::bufread::MultiGzDecoder::new(body), limit, |error| {
+        Refusal::Bad(format!("bad gzip: {error}"))
+    })
 }
 
 /// Driven by hand, as the crate's reader takes a stream that is cut for one that has ended.
@@ -172,9 +168,17 @@ fn deflate(body: &[u8], limit: usize) -> Result<Vec<u8>, Refusal> {
 
 fn zstd_stream(body: &[u8], limit: usize) -> Result<Vec<u8>, Refusal> {
     let bad = |error: std::io::Error| Refusal::Bad(format!("bad zstd: {error}"));
-    let mut decoder = zstd::stream::read::Decoder::with_buffer(body).map_err(bad)?;
+    read(zstd::stream::read::Decoder::with_buffer(body).map_err(bad)?, limit, bad)
+}
+
+/// Reads what is unpacked, to its end or to the limit.
+fn read(
+    unpacked: impl Read,
+    limit: usize,
+    bad: impl FnOnce(std::io::Error) -> Refusal,
+) -> Result<Vec<u8>, Refusal> {
     let mut out = Vec::new();
-    decoder.by_ref().take(limit as u64 + 1).read_to_end(&mut out).map_err(bad)?;
+    unpacked.take(limit as u64 + 1).read_to_end(&mut out).map_err(bad)?;
     if out.len() > limit { Err(too_large(limit)) } else { Ok(out) }
 }
 

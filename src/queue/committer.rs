@@ -28,7 +28,7 @@ use tokio::sync::mpsc;
 /// A group takes no further push beyond this many bytes in memory.
 const GROUP_BYTES: usize = 8 << 20;
 
-pub(super) struct Waiting {
+struct Waiting {
     push: Push,
     accepted_ms: i64,
     reply: Reply,
@@ -49,8 +49,6 @@ pub(super) struct Committer {
     pub(super) footprint: Footprint,
     /// The last write failed because the file system was full.
     pub(super) is_out_of_space: bool,
-    /// Empty between turns; kept for its memory.
-    pub(super) group: Vec<Waiting>,
 }
 
 /// The committer looks after things this often when nothing else wakes it: segments that are too old or no longer held
@@ -79,7 +77,7 @@ impl Committer {
 
     /// Takes `first` and what waits behind it, up to the bound, and carries it out.
     pub(super) fn turn(&mut self, first: Command, commands: &mut mpsc::Receiver<Command>) {
-        let mut group = std::mem::take(&mut self.group);
+        let mut group = Vec::new();
         let mut is_damaged = false;
         if gather(first, commands, &mut group, &mut is_damaged) {
             // Nobody gets in behind this; what is in the channel is still received and committed.
@@ -90,7 +88,6 @@ impl Committer {
         }
         self.commit(&mut group);
         self.sync_if_due();
-        self.group = group;
     }
 
     /// Everyone who could ask for anything is gone.

@@ -1,6 +1,6 @@
 //! The folder of the store: who may make a new one in it, and what a start that was cut off left there.
 
-use super::OpenError;
+use super::{OpenError, witness};
 use rustix::fs::FlockOperation;
 use std::fs;
 use std::io;
@@ -58,7 +58,7 @@ impl<'a> Folder<'a> {
     /// Removes what a start left that was cut off before its store took anything.
     fn clear(&self) -> io::Result<()> {
         let is_of_a_store = |name: &str| {
-            let begins = ["CURRENT", "MANIFEST-", "OPTIONS-", "IDENTITY", "LOG", "END"];
+            let begins = ["CURRENT", "MANIFEST-", "OPTIONS-", "IDENTITY", "LOG", witness::NAME];
             begins.iter().any(|begin| name.starts_with(begin))
                 || [".log", ".sst", ".dbtmp"].iter().any(|end| name.ends_with(end))
         };

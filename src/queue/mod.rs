@@ -199,7 +199,6 @@ impl Queue {
             persisted: shared.acked(),
             footprint: Footprint::of(store.disk_bytes()),
             is_out_of_space: false,
-            group: Vec::new(),
         };
         let (commands, receiver) = mpsc::channel(appender::CHANNEL);
         let (taken, max_bytes) = (vec![false; upstreams.len()], options.settings.max_bytes);

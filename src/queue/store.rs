@@ -453,7 +453,7 @@ impl Store {
         Ok(self.db.get_cf(self.records(), keys::record(position))?)
     }
 
-    /// What the folder takes of the file system, in bytes: blocks of the file system.
+    /// What the folder takes of the file system, in bytes: whole blocks.
     pub fn disk_bytes(&self) -> u64 {
         let Ok(entries) = fs::read_dir(&self.path) else { return 0 };
         let blocks: u64 =

@@ -7,7 +7,7 @@ use super::interval::IntervalDecoder;
 use super::position::Mark;
 use super::reader::ReadLimit;
 use super::run::{Gap, Run, Source};
-use super::segment::Segment;
+use super::segment::{Segment, accepted_between};
 use super::store::{Found, Store, StoreError};
 use super::{OpenError, Position};
 use serde::Serialize;
@@ -142,7 +142,8 @@ impl Look {
             series.extend(run.merge.label_sections().map(xxh3_128));
             progress(at.bytes.saturating_sub(segment.start.bytes));
         }
-        self.segments.push(figures(segment.start, segment.end, segment, series.len()));
+        let accepted = (segment.first_accepted_ms, segment.last_accepted_ms);
+        self.segments.push(figures(segment.start, segment.end, accepted, series.len()));
         self.series.extend(series);
         Ok(())
     }
@@ -153,15 +154,11 @@ impl Look {
         let marks = (found.segments.first(), found.segments.last());
         let (first, end) =
             marks.0.zip(marks.1).map(|(first, last)| (first.start, last.end)).unwrap_or_default();
-        let mut span = Segment::begin(first);
-        for segment in found.segments.iter().filter(|segment| !segment.is_empty()) {
-            span.add(segment.end, segment.first_accepted_ms);
-            span.add(segment.end, segment.last_accepted_ms);
-        }
+        let accepted = accepted_between(&found.segments, first.position, end.position);
         Survey {
             path: store.path().display().to_string(),
             disk_bytes: store.disk_bytes(),
-            total: figures(first, end, &span, series.len()),
+            total: figures(first, end, accepted, series.len()),
             segments,
             upstreams: found
                 .upstreams
@@ -199,7 +196,12 @@ fn loss(gap: &Gap, before_run_ms: Option<i64>, segment: &Segment) -> Loss {
     }
 }
 
-fn figures(from: Mark, to: Mark, span: &Segment, series: usize) -> Figures {
+fn figures(
+    from: Mark,
+    to: Mark,
+    (first_accepted_ms, last_accepted_ms): (i64, i64),
+    series: usize,
+) -> Figures {
     Figures {
         first: from.position,
         end: to.position,
@@ -207,8 +209,8 @@ fn figures(from: Mark, to: Mark, span: &Segment, series: usize) -> Figures {
         samples: to.samples_since(from),
         bytes: to.bytes.saturating_sub(from.bytes),
         series: series as u64,
-        first_accepted_ms: span.first_accepted_ms,
-        last_accepted_ms: span.last_accepted_ms,
+        first_accepted_ms,
+        last_accepted_ms,
     }
 }
 

@@ -12,7 +12,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-const NAME: &str = "END";
+/// Its name in the folder of the store.
+pub(super) const NAME: &str = "END";
 const LEN: usize = MARK_LEN + size_of::<u32>();
 
 /// The open file.

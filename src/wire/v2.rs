@@ -15,7 +15,7 @@
 //! Fields that this version does not know are left out, as a receiver of protobuf does: they may refer to symbols.
 
 use super::carried;
-use super::field::{Field, Fields, Payload, put_head, varint_len};
+use super::field::{Field, Fields, Payload, field_len, put_head, varint_len};
 use super::labels::{append_label, label_len};
 use super::{
     EXEMPLARS, HISTOGRAMS, METADATA, SMALL_SAMPLES_ALLOWED, SMALLEST_SAMPLE, TIMESTAMP, VALUE, WireError,
@@ -150,24 +150,15 @@ impl Walk<'_> {
         message: Range<usize>,
         wants: &mut impl FnMut(&[u8]) -> bool,
     ) -> Result<(), WireError> {
-        self.section.clear();
+        let mut section = std::mem::take(&mut self.section);
+        section.clear();
         self.extras.clear();
         let mut metadata = None;
         let mut name = None;
         let mut fields = Fields::of(self.body, message);
         while let Some(field) = fields.next()? {
             match field.number {
-                LABELS_REFS => {
-                    let mut refs = Refs::of(self.body, &field, name)?;
-                    while let Some(pair) = refs.next_pair()? {
-                        let (label, value) =
-                            (self.symbols.get(pair.0, refs.at)?, self.symbols.get(pair.1, refs.at)?);
-                        let (label, value) = (&self.body[label], &self.body[value]);
-                        self.bound(self.section.len() + label_len(label, value), refs.at)?;
-                        append_label(&mut self.section, label, value);
-                    }
-                    name = refs.left;
-                }
+                LABELS_REFS => name = self.spell_out(&field, name, 0, &mut section)?,
                 SAMPLES_V2 => self.sample(&field)?,
                 HISTOGRAMS_V2 => {
                     let payload = field.bytes()?;
@@ -186,10 +177,31 @@ impl Walk<'_> {
         if name.is_some() {
             return Err(WireError::new(fields.at(), "a label without a value"));
         }
+        self.section = section;
         if let Some(field) = metadata {
             self.metadata(&field, wants)?;
         }
         Ok(())
+    }
+
+    /// Appends the labels that a field refers to. `left` is the name that a field before it ended in, and returned is the
+    /// one that this ends in. `held` are the bytes of the series so far, without `out`.
+    #[inline]
+    fn spell_out(
+        &self,
+        field: &Field,
+        left: Option<u64>,
+        held: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<u64>, WireError> {
+        let mut refs = Refs::of(self.body, field, left)?;
+        while let Some((name, value)) = refs.next_pair()? {
+            let (name, value) = (self.symbols.get(name, refs.at)?, self.symbols.get(value, refs.at)?);
+            let (name, value) = (&self.body[name], &self.body[value]);
+            self.bound(held + out.len() + label_len(name, value), refs.at)?;
+            append_label(out, name, value);
+        }
+        Ok(refs.left)
     }
 
     /// Refuses a request that would become larger than it may. `series` are the bytes of the series being read so far.
@@ -227,18 +239,8 @@ impl Walk<'_> {
         let mut fields = Fields::of(self.body, field.bytes()?);
         while let Some(field) = fields.next()? {
             match field.number {
-                LABELS_REFS => {
-                    let mut refs = Refs::of(self.body, &field, left)?;
-                    while let Some(pair) = refs.next_pair()? {
-                        let (label, of) =
-                            (self.symbols.get(pair.0, refs.at)?, self.symbols.get(pair.1, refs.at)?);
-                        let (label, of) = (&self.body[label], &self.body[of]);
-                        self.bound(self.extras.len() + labels.len() + label_len(label, of), refs.at)?;
-                        // `labels` has number 1 here as in `TimeSeries`.
-                        append_label(&mut labels, label, of);
-                    }
-                    left = refs.left;
-                }
+                // `labels` has number 1 here as in `TimeSeries`.
+                LABELS_REFS => left = self.spell_out(&field, left, self.extras.len(), &mut labels)?,
                 // The same numbers as in 1.0.
                 VALUE_OF_EXEMPLAR => value = field.fixed64()?,
                 TIME_OF_EXEMPLAR => timestamp = field.varint()?,
@@ -275,26 +277,25 @@ impl Walk<'_> {
         if kind == 0 && help.is_empty() && unit.is_empty() {
             return Ok(());
         }
-        let family = family(name, kind);
-        let mut message = Vec::new();
+        let texts = [(2, family(name, kind)), (4, &self.body[help]), (5, &self.body[unit])];
+        let texts = texts.into_iter().filter(|(_, text)| !text.is_empty());
+        let kind_len = if kind == 0 { 0 } else { 1 + varint_len(kind) };
+        let length = kind_len + texts.clone().map(|(_, text)| field_len(text.len())).sum::<usize>();
+        let start = self.metadata.len();
+        put_head(&mut self.metadata, METADATA as u8, length);
         if kind != 0 {
-            message.push((TYPE as u8) << 3 | super::VARINT);
-            put_varint(&mut message, kind);
+            self.metadata.push((TYPE as u8) << 3 | super::VARINT);
+            put_varint(&mut self.metadata, kind);
         }
-        for (number, text) in [(2, family), (4, &self.body[help]), (5, &self.body[unit])] {
-            if !text.is_empty() {
-                put_head(&mut message, number, text.len());
-                message.extend_from_slice(text);
-            }
+        for (number, text) in texts {
+            put_head(&mut self.metadata, number, text.len());
+            self.metadata.extend_from_slice(text);
         }
-        let mut whole = Vec::new();
-        put_head(&mut whole, METADATA as u8, message.len());
-        whole.extend_from_slice(&message);
-        if wants(&whole) {
-            self.bound(self.section.len() + self.extras.len() + whole.len(), field.whole.start)?;
-            self.metadata.extend_from_slice(&whole);
+        if !wants(&self.metadata[start..]) {
+            self.metadata.truncate(start);
+            return Ok(());
         }
-        Ok(())
+        self.bound(self.section.len() + self.extras.len(), field.whole.start)
     }
 
     /// The series that was read, with the first `kept` bytes of its labels.

@@ -3,6 +3,7 @@
 //! and defects of our own.
 
 use super::{ACCEPTED_MS, Record, captures, encode};
+use pmm_buffer::model::{Push, PushBuilder, Span};
 use pmm_buffer::queue::columns::Decoder;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -84,11 +85,21 @@ fn decode(interval: &[Record]) -> Result<(), String> {
     outcome
 }
 
+/// Every `nth` series of a push with its samples.
+fn thinned(push: &Push, nth: usize) -> Push {
+    let mut thinned = PushBuilder::default();
+    for series in push.series().step_by(nth) {
+        let labels = thinned.store(series.labels);
+        series.samples.iter().for_each(|sample| thinned.sample(*sample));
+        thinned.series(labels, Span::default());
+    }
+    thinned.finish()
+}
+
 /// Short intervals of each capture: some of its series, spread over all of them.
 static INTERVALS: LazyLock<Vec<Vec<Record>>> = LazyLock::new(|| {
     let interval = |capture: captures::Capture| {
-        let pushes: Vec<_> =
-            capture.pushes().iter().take(RECORDS).map(|push| captures::thinned(push, 10)).collect();
+        let pushes: Vec<_> = capture.pushes().iter().take(RECORDS).map(|push| thinned(push, 10)).collect();
         encode(&pushes, usize::MAX)
     };
     captures::ALL.map(interval).into()

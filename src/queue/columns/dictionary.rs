@@ -54,9 +54,20 @@ impl Dictionary {
 
     /// Adds a section; its number is that of those before it.
     pub(super) fn add(&mut self, section: &[u8]) -> Result<(), DecodeError> {
+        if self.known.len() <= OWN_LABELS * self.sections.len() + FIRST_LABELS {
+            self.add_labels(section)?;
+        } else {
+            let place = self.keep(section)?;
+            self.places.push(place);
+        }
+        self.sections.push(End { places: narrow(self.places.len())?, len: narrow(section.len())? });
+        Ok(())
+    }
+
+    /// Adds the places of a section's labels.
+    fn add_labels(&mut self, section: &[u8]) -> Result<(), DecodeError> {
         let first = self.places.len();
-        let is_shared = self.known.len() <= OWN_LABELS * self.sections.len() + FIRST_LABELS;
-        let mut rest = if is_shared { section } else { self.keep(section)? };
+        let mut rest = section;
         while !rest.is_empty() {
             let (label, tail) = rest.split_at(first_label(rest).unwrap_or(rest.len()));
             rest = tail;
@@ -66,16 +77,7 @@ impl Dictionary {
                 _ => self.places.push(place),
             }
         }
-        self.sections.push(End { places: narrow(self.places.len())?, len: narrow(section.len())? });
         Ok(())
-    }
-
-    /// Keeps a section as it is. Returns what is left of it: nothing.
-    fn keep<'a>(&mut self, section: &'a [u8]) -> Result<&'a [u8], DecodeError> {
-        let start = narrow(self.bytes.len())?;
-        self.bytes.extend_from_slice(section);
-        self.places.push(Span { start, end: narrow(self.bytes.len())? });
-        Ok(&[])
     }
 
     /// Where a label stands; it is put there if it does not stand anywhere.
@@ -86,11 +88,16 @@ impl Dictionary {
         {
             return Ok(*place);
         }
-        let start = narrow(self.bytes.len())?;
-        self.bytes.extend_from_slice(label);
-        let place = Span { start, end: narrow(self.bytes.len())? };
+        let place = self.keep(label)?;
         self.known.insert(hash, place);
         Ok(place)
+    }
+
+    /// Keeps bytes as they are.
+    fn keep(&mut self, bytes: &[u8]) -> Result<Span, DecodeError> {
+        let start = narrow(self.bytes.len())?;
+        self.bytes.extend_from_slice(bytes);
+        Ok(Span { start, end: narrow(self.bytes.len())? })
     }
 
     /// The section with this number, which was added.
