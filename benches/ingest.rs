@@ -1,16 +1,13 @@
 //! What a push costs before it reaches the queue: unpacking, walking, checking. `cargo bench --bench ingest`.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use pmm_buffer::harness::Load;
+use pmm_buffer::harness::{Load, pack, pack_v2};
 use pmm_buffer::ingest::encoding::Packing;
 use pmm_buffer::ingest::exposition::{self, Format};
 use pmm_buffer::ingest::import::{Arguments, Import};
 use pmm_buffer::ingest::{Limits, import_json, remote_write};
-use pmm_buffer::model::{Push, Sample, SeriesView};
-use pmm_buffer::proto::v2;
+use pmm_buffer::model::{Push, Sample};
 use pmm_buffer::wire;
-use prost::Message;
-use std::collections::HashMap;
 use std::fmt::Write;
 use std::hint::black_box;
 
@@ -18,34 +15,6 @@ const SERIES: usize = 1_000;
 const LIMITS: Limits = Limits { unpacked_bytes: 32 << 20 };
 /// 2026-01-01.
 const FIRST_MS: i64 = 1_767_225_600_000;
-
-fn snappy(body: &[u8]) -> Vec<u8> {
-    snap::raw::Encoder::new().compress_vec(body).expect("it packs")
-}
-
-fn as_v2(push: &Push) -> Vec<u8> {
-    let (mut symbols, mut references) = (vec![String::new()], HashMap::from([(Vec::new(), 0)]));
-    let mut reference = |text: &[u8]| {
-        *references.entry(text.to_vec()).or_insert_with_key(|text| {
-            symbols.push(String::from_utf8(text.clone()).expect("our load is text"));
-            symbols.len() as u32 - 1
-        })
-    };
-    let series = |series: SeriesView<'_>| v2::TimeSeries {
-        labels_refs: wire::labels(series.labels)
-            .map(|label| label.expect("sound"))
-            .flat_map(|label| [reference(label.name), reference(label.value)])
-            .collect(),
-        samples: series
-            .samples
-            .iter()
-            .map(|sample| v2::Sample { value: sample.value, timestamp: sample.timestamp, start_timestamp: 0 })
-            .collect(),
-        ..v2::TimeSeries::default()
-    };
-    let timeseries = push.series().map(series).collect();
-    v2::Request { symbols, timeseries }.encode_to_vec()
-}
 
 fn as_json(push: &Push) -> Vec<u8> {
     let text = |bytes| std::str::from_utf8(bytes).expect("our load is text");
@@ -81,16 +50,15 @@ fn ingest(criterion: &mut Criterion) {
     let push = Load::new(7, 1, SERIES).next_scrape(FIRST_MS);
     let mut body = Vec::new();
     wire::encode(&push, &mut body);
-    let v2 = as_v2(&push);
+    let (snappy_v1, snappy_v2) = (pack(&push), pack_v2(&push));
     let json = as_json(&push);
     println!(
         "bytes a sample, unpacked: 1.0 {}, 2.0 {}, JSON {}",
         body.len() / SERIES,
-        v2.len() / SERIES,
+        snap::raw::decompress_len(&snappy_v2).expect("sound") / SERIES,
         json.len() / SERIES
     );
-    let (snappy_v1, snappy_v2) = (snappy(&body), snappy(&v2));
-    let zstd_v1 = zstd::bulk::compress(&body, 1).expect("it packs");
+    let zstd_v1 = zstd::bulk::compress(&body, 1).expect("it packs").into();
     let mut group = criterion.benchmark_group("ingest");
     group.throughput(Throughput::Elements(SERIES as u64));
     for (name, body, packing) in [

@@ -1,9 +1,12 @@
 //! Pushes remote write as vmagent does: in order, and again until it is answered.
 
 use super::{Answer, Client};
-use crate::model::Push;
+use crate::model::{Push, Sample, SeriesView};
+use crate::proto::v2;
 use crate::wire;
 use bytes::Bytes;
+use prost::Message;
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -23,7 +26,37 @@ const RETRY: Duration = Duration::from_millis(25);
 pub fn pack(push: &Push) -> Bytes {
     let mut body = Vec::with_capacity(wire::encoded_len(push));
     wire::encode(push, &mut body);
-    let packed = snap::raw::Encoder::new().compress_vec(&body);
+    snappy(&body)
+}
+
+/// The body of a remote-write 2.0 request with the labels and samples of a push, packed with snappy.
+pub fn pack_v2(push: &Push) -> Bytes {
+    let (mut symbols, mut references) = (vec![String::new()], HashMap::from([(Vec::new(), 0)]));
+    let mut reference = |text: &[u8]| {
+        *references.entry(text.to_vec()).or_insert_with_key(|text| {
+            symbols.push(String::from_utf8(text.clone()).expect("BUG: the harness' loads are text"));
+            symbols.len() as u32 - 1
+        })
+    };
+    let series = |series: SeriesView<'_>| {
+        let labels = wire::labels(series.labels).map(|label| label.expect("BUG: a push holds sound labels"));
+        let sample = |sample: &Sample| v2::Sample {
+            value: sample.value,
+            timestamp: sample.timestamp,
+            start_timestamp: 0,
+        };
+        v2::TimeSeries {
+            labels_refs: labels.flat_map(|label| [reference(label.name), reference(label.value)]).collect(),
+            samples: series.samples.iter().map(sample).collect(),
+            ..v2::TimeSeries::default()
+        }
+    };
+    let timeseries = push.series().map(series).collect();
+    snappy(&v2::Request { symbols, timeseries }.encode_to_vec())
+}
+
+fn snappy(body: &[u8]) -> Bytes {
+    let packed = snap::raw::Encoder::new().compress_vec(body);
     packed.expect("BUG: a push is far below the 4 GiB that snappy takes").into()
 }
 

@@ -1,6 +1,6 @@
 //! CSV: what the agent makes of it is what a database makes of it directly.
 
-use super::{Through, Victoria, count, difference, now_ms};
+use super::{assert_sent_as_directly, now_ms};
 use pmm_buffer::harness::Client;
 use std::net::SocketAddr;
 
@@ -59,17 +59,6 @@ async fn send(address: SocketAddr, prefix: &str, requests: &[(String, String)]) 
 
 #[tokio::test]
 async fn csv_arrives_through_an_outage_as_it_does_directly() {
-    let mut through = Through::start().await;
-    let direct = Victoria::start().await;
     let (requests, all) = requests((now_ms() - 3_600_000) / 1_000 * 1_000);
-    send(direct.peer.address(), "/victoriametrics", &requests).await;
-    let (before, after) = requests.split_at(3);
-    send(through.agent.address(), "", before).await;
-    through.relay.close().await;
-    send(through.agent.address(), "/victoriametrics", after).await;
-    through.relay.open().expect("the port is ours");
-    through.drained().await;
-    let (sent, stored) = (through.victoria.shown(MATCHER, all).await, direct.shown(MATCHER, all).await);
-    assert!(sent == stored, "{}", difference(&sent, &stored));
-    assert_eq!(count(&sent), all);
+    assert_sent_as_directly(&requests, (3, "/victoriametrics"), send, (MATCHER, all)).await;
 }

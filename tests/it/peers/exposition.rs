@@ -1,6 +1,6 @@
 //! Text of Prometheus and of OpenMetrics: what the agent makes of it is what a database makes of it directly.
 
-use super::{Samples, Through, Victoria, count, difference, now_ms};
+use super::{Samples, Through, assert_sent_as_directly, difference, now_ms};
 use crate::stage::{FIRST_MS, Stage};
 use pmm_buffer::harness::{Answer, Client};
 use std::net::SocketAddr;
@@ -75,21 +75,9 @@ async fn send(address: SocketAddr, prefix: &str, requests: &[(String, &str, Stri
 
 #[tokio::test]
 async fn text_arrives_through_an_outage_as_it_does_directly() {
-    let mut through = Through::start().await;
-    let direct = Victoria::start().await;
     // A whole second, so that no fraction of one is lost where a time is in seconds.
     let requests = requests((now_ms() - 3_600_000) / 1_000 * 1_000);
-    send(direct.peer.address(), "/victoriametrics", &requests).await;
-    let (before, after) = requests.split_at(2);
-    send(through.agent.address(), "", before).await;
-    through.relay.close().await;
-    send(through.agent.address(), "/prometheus", after).await;
-    through.relay.open().expect("the port is ours");
-    through.drained().await;
-    let all = 3 * LINES.len() + 6;
-    let (sent, stored) = (through.victoria.shown(MATCHER, all).await, direct.shown(MATCHER, all).await);
-    assert!(sent == stored, "{}", difference(&sent, &stored));
-    assert_eq!(count(&sent), all);
+    assert_sent_as_directly(&requests, (2, "/prometheus"), send, (MATCHER, 3 * LINES.len() + 6)).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! VictoriaMetrics' JSON lines, with the values that JSON has no numbers for.
 
-use super::{Samples, Through, Victoria, difference, now_ms};
+use super::{Samples, Through, assert_sent_as_directly, difference, now_ms};
 use crate::stage::{FIRST_MS, Stage};
 use pmm_buffer::harness::{Client, SharedLedger};
 use pmm_buffer::model::{Push, PushBuilder, Sample, Span};
@@ -95,19 +95,11 @@ fn note(ledger: &SharedLedger, push: &Push) {
 
 #[tokio::test]
 async fn numbers_arrive_through_an_outage_as_they_do_directly() {
-    let mut through = Through::start().await;
-    let direct = Victoria::start().await;
+    let send = async |address: SocketAddr, prefix: &str, bodies: &[String]| {
+        post(address, &format!("{prefix}/api/v1/import"), bodies).await;
+    };
     let bodies = bodies(now_ms() - 3_600_000);
-    post(direct.peer.address(), "/victoriametrics/api/v1/import", &bodies).await;
-    let (before, after) = bodies.split_at(2);
-    post(through.agent.address(), "/api/v1/import", before).await;
-    through.relay.close().await;
-    post(through.agent.address(), "/api/v1/import", after).await;
-    through.relay.open().expect("the port is ours");
-    through.drained().await;
-    let all = 5 * NUMBERS.len();
-    let (sent, stored) = (through.victoria.shown(MATCHER, all).await, direct.shown(MATCHER, all).await);
-    assert!(sent == stored, "{}", difference(&sent, &stored));
+    assert_sent_as_directly(&bodies, (2, ""), send, (MATCHER, 5 * NUMBERS.len())).await;
 }
 
 /// Debian's VictoriaMetrics (1.79) skips a line with a word in it, so nothing can be imported directly to compare

@@ -152,6 +152,29 @@ async fn assert_equal_around(outage: (i64, i64), through: &Victoria, direct: &Vi
     assert!(in_outage >= SCRAPES_IN_OUTAGE * SCRAPED_SERIES, "{in_outage} samples in the outage");
 }
 
+/// Sends the same requests to a database directly, and to the agent, from request `away_from` on in an outage and with
+/// `prefix` before their paths. Both databases have to show the same `count` samples. `send` is given where to send to,
+/// a prefix, and requests.
+async fn assert_sent_as_directly<R>(
+    requests: &[R],
+    (away_from, prefix): (usize, &str),
+    send: impl AsyncFn(SocketAddr, &str, &[R]),
+    (matcher, all): (&str, usize),
+) {
+    let mut through = Through::start().await;
+    let direct = Victoria::start().await;
+    send(direct.peer.address(), "/victoriametrics", requests).await;
+    let (before, after) = requests.split_at(away_from);
+    send(through.agent.address(), "", before).await;
+    through.relay.close().await;
+    send(through.agent.address(), prefix, after).await;
+    through.relay.open().expect("the port is ours");
+    through.drained().await;
+    let (sent, stored) = (through.victoria.shown(matcher, all).await, direct.shown(matcher, all).await);
+    assert!(sent == stored, "{}", difference(&sent, &stored));
+    assert_eq!(count(&sent), all);
+}
+
 /// A running peer, killed when dropped.
 struct Peer {
     process: Agent,

@@ -1,13 +1,11 @@
 //! Our own load, so that every sample is known, to the bit.
 
 use super::{Through, WRITE, now_ms};
+use bytes::Bytes;
 use pmm_buffer::harness::wait::{DEADLINE, until};
-use pmm_buffer::harness::{Client, Flow, Load, Schedule, SharedLedger};
-use pmm_buffer::model::{Push, Sample, SeriesView};
-use pmm_buffer::proto::v2;
+use pmm_buffer::harness::{Client, Flow, Load, Schedule, SharedLedger, pack_v2};
+use pmm_buffer::model::Push;
 use pmm_buffer::wire;
-use prost::Message;
-use std::collections::HashMap;
 use std::time::Duration;
 
 const HOSTS: usize = 4;
@@ -75,95 +73,64 @@ async fn a_database_that_is_restarted_and_an_agent_that_is_killed_meanwhile_lose
     pushed.assert_exported(&through).await;
 }
 
-/// A push as a request of remote write 2.0.
-fn as_v2(push: &Push) -> v2::Request {
-    let mut symbols = vec![String::new()];
-    let mut references = HashMap::from([(String::new(), 0)]);
-    let mut reference = |text: &[u8]| {
-        let text = String::from_utf8(text.to_vec()).expect("our load is text");
-        *references.entry(text).or_insert_with_key(|text| {
-            symbols.push(text.clone());
-            symbols.len() as u32 - 1
-        })
-    };
-    let series = |series: SeriesView<'_>| {
-        let labels = wire::labels(series.labels).map(|label| label.expect("sound"));
-        let sample = |sample: &Sample| v2::Sample {
-            value: sample.value,
-            timestamp: sample.timestamp,
-            start_timestamp: 0,
-        };
-        v2::TimeSeries {
-            labels_refs: labels.flat_map(|label| [reference(label.name), reference(label.value)]).collect(),
-            samples: series.samples.iter().map(sample).collect(),
-            ..v2::TimeSeries::default()
+/// Pushes thirty scrapes, most of them in an outage, each as the request that `request` makes of it, and holds what the
+/// database exports equal to them.
+async fn assert_scrapes_arrive(
+    seed: u64,
+    request: impl Fn(&Push) -> (Bytes, Vec<(&'static str, &'static str)>),
+) {
+    let mut through = Through::start().await;
+    let ledger = SharedLedger::default();
+    let mut host = Load::new(seed, 1, SERIES).into_hosts().remove(0);
+    let mut client = Client::new(through.agent.address());
+    let first = now_ms() - START_AGO_MS;
+    for scrape in 0..30 {
+        if scrape == 10 {
+            through.relay.close().await;
         }
-    };
-    let timeseries = push.series().map(series).collect();
-    v2::Request { symbols, timeseries }
+        let push = host.scrape(first + scrape * 1_000);
+        ledger.lock().pushed(&push);
+        let (body, headers) = request(&push);
+        let answer = client.post(WRITE, &headers, body).await.expect("answered");
+        assert_eq!(answer.status, 204, "{}", answer.text());
+        ledger.lock().answered(&push);
+    }
+    through.relay.open().expect("the port is ours");
+    through.drained().await;
+    let node_ids = [host.node_id().to_owned()];
+    assert!(through.victoria.database.check(&ledger, &node_ids).await.expect("it answers"), "it exports");
+    let verdict = ledger.verdict();
+    assert!(verdict.is_clean() && verdict.delivered == 30 * SERIES as u64, "{verdict:?}");
 }
 
 /// VictoriaMetrics itself answers 204 to such a request and stores nothing.
 #[tokio::test]
 async fn pushes_of_remote_write_2_arrive_as_those_of_1_do() {
-    let mut through = Through::start().await;
-    let ledger = SharedLedger::default();
-    let mut host = Load::new(6, 1, SERIES).into_hosts().remove(0);
-    let mut client = Client::new(through.agent.address());
-    let first = now_ms() - START_AGO_MS;
-    for scrape in 0..30 {
-        if scrape == 10 {
-            through.relay.close().await;
-        }
-        let push = host.scrape(first + scrape * 1_000);
-        ledger.lock().pushed(&push);
-        let body = as_v2(&push).encode_to_vec();
-        let body = snap::raw::Encoder::new().compress_vec(&body).expect("in memory").into();
-        let headers = [
-            ("content-type", "application/x-protobuf;proto=io.prometheus.write.v2.Request"),
-            ("content-encoding", "snappy"),
-            ("x-prometheus-remote-write-version", "2.0.0"),
-        ];
-        let answer = client.post(WRITE, &headers, body).await.expect("answered");
-        assert_eq!(answer.status, 204, "{}", answer.text());
-        ledger.lock().answered(&push);
-    }
-    through.relay.open().expect("the port is ours");
-    through.drained().await;
-    let node_ids = [host.node_id().to_owned()];
-    assert!(through.victoria.database.check(&ledger, &node_ids).await.expect("it answers"), "it exports");
-    let verdict = ledger.verdict();
-    assert!(verdict.is_clean() && verdict.delivered == 30 * SERIES as u64, "{verdict:?}");
+    let headers = [
+        ("content-type", "application/x-protobuf;proto=io.prometheus.write.v2.Request"),
+        ("content-encoding", "snappy"),
+        ("x-prometheus-remote-write-version", "2.0.0"),
+    ];
+    assert_scrapes_arrive(6, |push| (pack_v2(push), headers.into())).await;
 }
 
 /// Debian's vmagent (1.79) sends snappy only; this is what a present one sends.
 #[tokio::test]
 async fn pushes_in_zstd_arrive_as_those_in_snappy_do() {
-    let mut through = Through::start().await;
-    let ledger = SharedLedger::default();
-    let mut host = Load::new(5, 1, SERIES).into_hosts().remove(0);
+    let headers = [("content-encoding", "zstd"), ("x-victoriametrics-remote-write-version", "1")];
+    assert_scrapes_arrive(5, |push| {
+        let mut body = Vec::new();
+        wire::encode(push, &mut body);
+        (zstd::encode_all(body.as_slice(), 1).expect("in memory").into(), headers.into())
+    })
+    .await;
+}
+
+/// What a present vmagent asks before it sends zstd.
+#[tokio::test]
+async fn the_handshake_says_that_zstd_is_understood() {
+    let through = Through::start().await;
     let mut client = Client::new(through.agent.address());
     let handshake = client.get(&format!("{WRITE}?get_vm_proto_version=1")).await.expect("answered");
     assert_eq!((handshake.status, handshake.text().as_str()), (200, "1"));
-    let first = now_ms() - START_AGO_MS;
-    for scrape in 0..30 {
-        if scrape == 10 {
-            through.relay.close().await;
-        }
-        let push = host.scrape(first + scrape * 1_000);
-        ledger.lock().pushed(&push);
-        let mut body = Vec::new();
-        wire::encode(&push, &mut body);
-        let body = zstd::encode_all(body.as_slice(), 1).expect("in memory").into();
-        let headers = [("content-encoding", "zstd"), ("x-victoriametrics-remote-write-version", "1")];
-        let answer = client.post(WRITE, &headers, body).await.expect("answered");
-        assert_eq!(answer.status, 204, "{}", answer.text());
-        ledger.lock().answered(&push);
-    }
-    through.relay.open().expect("the port is ours");
-    through.drained().await;
-    let node_ids = [host.node_id().to_owned()];
-    assert!(through.victoria.database.check(&ledger, &node_ids).await.expect("it answers"), "it exports");
-    let verdict = ledger.verdict();
-    assert!(verdict.is_clean() && verdict.delivered == 30 * SERIES as u64, "{verdict:?}");
 }
