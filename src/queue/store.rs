@@ -125,6 +125,8 @@ impl Store {
         if is_new {
             store.initialize().map_err(refuse)?;
             folder.finish().map_err(of_folder)?;
+        } else {
+            damage.extend(store.renew_anchor().map_err(refuse)?);
         }
         let found = store.examine(damage, upstreams, limits)?;
         let witness = Witness::open(path).map_err(of_folder)?;
@@ -219,13 +221,37 @@ impl Store {
     fn initialize(&self) -> Result<(), StoreError> {
         let mut batch = Batch::default();
         batch.batch.put_cf(self.meta(), keys::FORMAT, [FORMAT_VERSION]);
-        batch.batch.put_cf(self.records(), keys::ANCHOR, []);
         self.write(batch, true)?;
         // A repair learns from the tables which families there are: without one, what is in the log only would belong to a
         // family that it does not know.
         self.db.flush_cf(self.meta())?;
+        self.put_anchor()
+    }
+
+    /// Puts the anchor into a table of its own on the last level: no compaction reads that one again, and it can be
+    /// dropped alone.
+    fn put_anchor(&self) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        batch.batch.put_cf(self.records(), keys::ANCHOR, []);
+        self.write(batch, true)?;
         self.db.flush_cf(self.records())?;
+        self.db.compact_range_cf(self.records(), Some(keys::ANCHOR), Some(keys::ANCHOR));
         Ok(())
+    }
+
+    /// Puts the anchor anew where it is lost. Returns what was wrong, in words.
+    ///
+    /// Nobody needs the key, but a table that does not read makes every iterator end that comes near it.
+    fn renew_anchor(&self) -> Result<Option<String>, StoreError> {
+        let what = match self.db.get_cf(self.records(), keys::ANCHOR) {
+            Ok(Some(_)) => return Ok(None),
+            Ok(None) => "the key behind all records is missing".to_owned(),
+            Err(error) if is_damage(&error) => format!("the key behind all records does not read ({error})"),
+            Err(error) => return Err(error.into()),
+        };
+        self.db.delete_file_in_range_cf(self.records(), keys::ANCHOR, keys::ANCHOR)?;
+        self.put_anchor()?;
+        Ok(Some(what))
     }
 
     /// Makes the family of the meta keys anew, with what was found, and the files go that do not read. A kill in the middle
@@ -239,6 +265,16 @@ impl Store {
         found.upstreams.iter().for_each(|(name, acked)| self.put_upstream(&mut batch, name, *acked));
         self.write(batch, true)?;
         Ok(self.db.flush_cf(self.meta())?)
+    }
+
+    /// Name of the table that holds the anchor.
+    #[cfg(test)]
+    pub fn anchor_table_for_test(&self) -> String {
+        let mut tables = self.db.live_files().unwrap();
+        tables.retain(|table| table.start_key.as_deref() == Some(&keys::ANCHOR[..]));
+        assert_eq!(tables.len(), 1, "the anchor has a table of its own");
+        assert_eq!(tables[0].level, 6, "no compaction reads it");
+        tables.remove(0).name.trim_start_matches('/').to_owned()
     }
 
     /// What a kill in the middle of [`Store::renew_meta`] leaves.
@@ -354,23 +390,39 @@ impl Store {
         from: Position,
         mut visit: impl FnMut(Position, &[u8]),
     ) -> Result<(), StoreError> {
-        let (mut next, mut skipped) = (from, 0);
-        loop {
-            let scanned = self.scan(next, keys::ANCHOR_POSITION, |position, record| {
-                visit(position, record);
-                (next, skipped) = (position + 1, 0);
-                true
-            });
-            match scanned {
-                Err(error) if error.is_corruption && skipped < MOST_SKIPPED => {
-                    // An iterator ends at a block that is damaged, and one that begins in it ends at once: this comes to
-                    // the first record behind it.
-                    (next, skipped) = (next + 1, skipped + 1);
-                }
-                Err(error) if !error.is_corruption => return Err(error),
-                _ => return Ok(()),
-            }
+        let mut next = from;
+        let scanned = self.scan(from, keys::ANCHOR_POSITION, |position, record| {
+            visit(position, record);
+            next = position + 1;
+            true
+        });
+        match scanned {
+            Err(error) if error.is_corruption => self.visit_singly(next, visit),
+            scanned => scanned,
         }
+    }
+
+    /// The same, record by record: an iterator ends at a block that is damaged, and one that begins near a table that does
+    /// not open ends at once, though others have what it looks for.
+    fn visit_singly(
+        &self,
+        from: Position,
+        mut visit: impl FnMut(Position, &[u8]),
+    ) -> Result<(), StoreError> {
+        let (mut next, mut skipped) = (from, 0);
+        while skipped < MOST_SKIPPED {
+            match self.get(next) {
+                Ok(Some(record)) => {
+                    visit(next, &record);
+                    skipped = 0;
+                }
+                Ok(None) => skipped += 1,
+                Err(error) if error.is_corruption => skipped += 1,
+                Err(error) => return Err(error),
+            }
+            next += 1;
+        }
+        Ok(())
     }
 
     pub fn path(&self) -> &Path {

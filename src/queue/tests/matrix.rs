@@ -189,6 +189,33 @@ fn any_damage_of_tables_and_log_costs_what_it_touches_and_is_counted() {
     assert!(cases > 60 && unseen < cases / 10, "{cases} cases, of which {unseen} could not be looked at");
 }
 
+/// The key that is no record's: it stands in a table of its own, where whatever looks behind the last record comes by.
+#[test]
+fn damage_to_the_anchor_costs_nothing_and_is_mended_by_the_start_that_meets_it() {
+    let mut fixture = Fixture::new(&["a"], 16 * MIB);
+    for id in 0..RECORDS {
+        fixture.append(noise(id, SAMPLES), id as i64);
+    }
+    let name = fixture.queue().store.anchor_table_for_test();
+    let folder = tempfile::tempdir().unwrap();
+    copy_folder(&fixture.path(), &folder.path().join("queue")).unwrap();
+    fixture.close();
+    let length = fs::metadata(folder.path().join("queue").join(&name)).unwrap().len();
+    for case in harms(length, 4 * flips()) {
+        let what = format!("{name}: {case:?}");
+        let mut fixture = over(&folder);
+        harm(&fixture.path().join(&name), case);
+        assert!(look(&fixture, &what).is_none_or(|lost| lost == 0), "{what}");
+        fixture.open();
+        fixture.append(noise(RECORDS, SAMPLES), 0);
+        fixture.reopen();
+        assert_eq!(read_all(&mut fixture).read, (0..=RECORDS).collect::<Vec<_>>(), "{what}");
+        fixture.queue().store.anchor_table_for_test();
+        fixture.close();
+        assert!(survey(&fixture.path(), |_, _| ()).unwrap().is_sound(), "{what}: not mended");
+    }
+}
+
 #[test]
 fn a_damaged_list_of_files_that_is_refused_can_be_repaired_without_loss() {
     let folder = copied();
