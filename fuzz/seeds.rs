@@ -1,5 +1,6 @@
 //! Writes what the fuzz targets begin with into `corpus/`: a few series of each capture.
 
+use pmm_buffer::harness::NativeBody;
 use pmm_buffer::model::Push;
 use pmm_buffer::queue::columns::Encoder;
 use pmm_buffer::wire;
@@ -32,9 +33,12 @@ fn main() -> std::io::Result<()> {
         wire::encode(&pushes[0], &mut body);
         write("remote_write", capture.name, body)?;
         write("import_json", capture.name, lines(&pushes[0]).into_bytes())?;
+        write("native", capture.name, NativeBody::of(&pushes[0]).bytes)?;
         write("exposition", capture.name, exposition(&pushes[0]).into_bytes())?;
     }
-    Ok(())
+    // An export of a real database, which has every form of a column.
+    let export = include_bytes!("../tests/fixtures/native/victoriametrics-1.79.bin");
+    write("native", "victoriametrics", export.to_vec())
 }
 
 /// The push as text of Prometheus, with exemplars. What would have to be escaped is left out.

@@ -3,6 +3,7 @@
 use super::{Client, SharedLedger};
 use crate::model::{Push, PushBuilder, Sample, Span};
 use crate::wire;
+use bytes::Bytes;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -44,6 +45,19 @@ impl Database {
             return Ok(None);
         }
         Ok(parse(&answer.body).ok())
+    }
+
+    /// The same as VictoriaMetrics' blocks, from the first to the last time. An error where there is no such export.
+    pub async fn export_native(&self, matcher: &str, (first_ms, last_ms): (i64, i64)) -> io::Result<Bytes> {
+        let no_export = || io::Error::other("the server has no export of blocks");
+        let path = self.path.as_ref().ok_or_else(no_export)?;
+        let selector = percent_encoded(&self.selector(matcher));
+        // The database takes seconds.
+        let seconds = |ms: i64| format!("{}.{:03}", ms / 1_000, ms % 1_000);
+        let range = format!("start={}&end={}", seconds(first_ms), seconds(last_ms));
+        let answer =
+            Client::new(self.address).get(&format!("{path}/native?match%5B%5D={selector}&{range}")).await?;
+        if answer.status == 200 { Ok(answer.body) } else { Err(no_export()) }
     }
 
     /// Notes all samples of the hosts with these `node_id`s as arrived. Asks again until nothing is missing or
