@@ -85,6 +85,8 @@ pub struct NativeBlock<'a> {
     /// Of the timestamps and of the numbers.
     pub forms: (NativeForm, NativeForm),
     pub bits: u8,
+    /// Without the last time and the bits, as VictoriaMetrics up to 1.79 has it.
+    pub is_short: bool,
 }
 
 impl<'a> NativeBlock<'a> {
@@ -98,16 +100,22 @@ impl<'a> NativeBlock<'a> {
             exponent: 0,
             forms: (NativeForm::of(timestamps), NativeForm::of(numbers)),
             bits: 64,
+            is_short: false,
         }
     }
 
     pub fn append(&self, out: &mut Vec<u8>) {
-        for number in [self.timestamps[0], self.last_ms, self.numbers[0]] {
-            put_signed(out, number);
+        put_signed(out, self.timestamps[0]);
+        if !self.is_short {
+            put_signed(out, self.last_ms);
         }
+        put_signed(out, self.numbers[0]);
         wire::put_varint(out, self.rows);
         put_signed(out, self.exponent.into());
-        out.extend([self.forms.0 as u8, self.forms.1 as u8, self.bits]);
+        out.extend([self.forms.0 as u8, self.forms.1 as u8]);
+        if !self.is_short {
+            out.push(self.bits);
+        }
         for (numbers, form) in [(self.timestamps, self.forms.0), (self.numbers, self.forms.1)] {
             let column = native_column(numbers, form);
             wire::put_varint(out, column.len() as u64);

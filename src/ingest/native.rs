@@ -10,13 +10,15 @@
 //! block up to 16 384 of its samples (see `block`); a series has as many blocks as it needs. What is not as it should be
 //! refuses the request, by the number of its block and the byte where that begins.
 //!
+//! Blocks have one of two layouts, which the first one of a body tells: it is of the one that it reads in.
+//!
 //! Source: VictoriaMetrics, lib/protoparser/native and app/vmselect/prometheus (`ExportNativeHandler`).
 
 mod block;
 mod ints;
 mod name;
 
-use self::block::Block;
+use self::block::{Block, Head, Layout};
 use self::ints::from_zigzag;
 use super::Refusal;
 use super::encoding::too_large;
@@ -39,6 +41,7 @@ pub fn decode(body: &[u8], import: &Import) -> Result<Push, Refusal> {
         limit,
         most: limit / size_of::<Sample>(),
         block: Block::default(),
+        layout: None,
     };
     let mut number = 0;
     while !rest.is_empty() {
@@ -61,6 +64,8 @@ struct Blocks<'i> {
     /// Samples that may still come: a block of one value needs hardly more bytes for thousands than for one.
     most: usize,
     block: Block,
+    /// None before the first block.
+    layout: Option<Layout>,
 }
 
 impl Blocks<'_> {
@@ -69,10 +74,9 @@ impl Blocks<'_> {
         let name = sized(rest, "name").map_err(Refusal::Bad)?;
         let bytes = sized(rest, "block").map_err(Refusal::Bad)?;
         let mut labels = name::labels(name).map_err(Refusal::Bad)?;
-        let (head, columns) = block::head(bytes).map_err(Refusal::Bad)?;
+        let head = self.read(bytes)?;
         // Those out of the range count too: they cost the time of their decoding.
-        self.most = self.most.checked_sub(head.rows()).ok_or_else(|| too_large(self.limit))?;
-        self.block.read(&head, columns).map_err(Refusal::Bad)?;
+        self.most -= head.rows();
         let (first_ms, last_ms) = self.range;
         let in_range = |sample: &Sample| first_ms <= sample.timestamp && sample.timestamp <= last_ms;
         let mut samples = self.block.samples(&head).filter(in_range).peekable();
@@ -85,6 +89,37 @@ impl Blocks<'_> {
         }
         self.series.close(section, Span::default());
         Ok(())
+    }
+}
+
+impl Blocks<'_> {
+    fn read(&mut self, bytes: &[u8]) -> Result<Head, Refusal> {
+        if let Some(layout) = self.layout {
+            return self.read_as(layout, bytes);
+        }
+        let full = match self.read_as(Layout::Full, bytes) {
+            Err(Refusal::Bad(full)) => full,
+            read => {
+                self.layout = Some(Layout::Full);
+                return read;
+            }
+        };
+        self.layout = Some(Layout::Short);
+        self.read_as(Layout::Short, bytes).map_err(|refusal| match refusal {
+            Refusal::Bad(short) => {
+                Refusal::Bad(format!("{full}; and as of VictoriaMetrics up to 1.79, {short}"))
+            }
+            other => other,
+        })
+    }
+
+    fn read_as(&mut self, layout: Layout, bytes: &[u8]) -> Result<Head, Refusal> {
+        let (head, columns) = block::head(bytes, layout).map_err(Refusal::Bad)?;
+        if head.rows() > self.most {
+            return Err(too_large(self.limit));
+        }
+        self.block.read(&head, columns).map_err(Refusal::Bad)?;
+        Ok(head)
     }
 }
 

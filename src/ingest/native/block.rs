@@ -2,7 +2,11 @@
 //!
 //! ```text
 //!  │ first ms │ last ms │ first value │ rows │ exponent │ form │ form │ bits │ size │ timestamps │ size │ values │
+//!             *                                                       *
 //! ```
+//!
+//! VictoriaMetrics up to 1.79 has not what is marked with a star, and its later versions do not read what those before
+//! wrote, nor the other way around. Nothing says which it is; a block of one hardly ever reads as one of the other.
 //!
 //! Numbers are varints, but for the forms of the two columns (see `ints`) and the bits, which are a byte each. A value
 //! is a whole number times ten to the power of the exponent; three whole numbers stand for what is none. `bits` says
@@ -22,14 +26,34 @@ const MOST_EXPONENT: i16 = 308;
 /// The stale marker of Prometheus.
 const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 
+/// What a head holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// VictoriaMetrics up to 1.79: without the last timestamp and the bits.
+    Short,
+    Full,
+}
+
+/// What a head says of the order of the timestamps.
+#[derive(Debug, Clone, Copy)]
+enum Order {
+    Unsaid,
+    Kept {
+        last_ms: i64,
+    },
+    /// The numbers are not exact.
+    Lost {
+        last_ms: i64,
+    },
+}
+
 /// What a block says before its columns.
 #[derive(Debug)]
 pub(super) struct Head {
     timestamps: Column,
-    last_ms: i64,
+    order: Order,
     values: Column,
     exponent: i16,
-    is_exact: bool,
 }
 
 impl Head {
@@ -40,36 +64,46 @@ impl Head {
 }
 
 /// Reads the head of a block, and returns what is behind it.
-pub(super) fn head(bytes: &[u8]) -> Result<(Head, &[u8]), String> {
+pub(super) fn head(bytes: &[u8], layout: Layout) -> Result<(Head, &[u8]), String> {
     let mut rest = bytes;
-    let head = read_head(&mut rest).map_err(|what| format!("in its head, {what}"))?;
+    let head = read_head(&mut rest, layout).map_err(|what| format!("in its head, {what}"))?;
     Ok((head, rest))
 }
 
-fn read_head(rest: &mut &[u8]) -> Result<Head, String> {
-    let (first_ms, last_ms, first_value) = (signed(rest)?, signed(rest)?, signed(rest)?);
-    let (rows, exponent) = (unsigned(rest)?, signed(rest)?);
-    let ([timestamps, values, bits], columns) = rest.split_first_chunk().ok_or("the forms are cut")?;
-    *rest = columns;
-    if last_ms < first_ms {
-        return Err(format!("the last timestamp, {last_ms}, is before the first, {first_ms}"));
-    }
+fn read_head(rest: &mut &[u8], layout: Layout) -> Result<Head, String> {
+    let is_full = layout == Layout::Full;
+    let first_ms = signed(rest)?;
+    let last_ms = if is_full { Some(signed(rest)?) } else { None };
+    let (first_value, rows, exponent) = (signed(rest)?, unsigned(rest)?, signed(rest)?);
+    let (timestamps, values) = (Form::of(byte(rest)?)?, Form::of(byte(rest)?)?);
+    let bits = if is_full { byte(rest)? } else { 64 };
     if !(1..=MOST_ROWS).contains(&rows) {
         return Err(format!("the rows are {rows}, and may be 1 to {MOST_ROWS}"));
     }
     let rows = rows as usize;
     let exponent = i16::try_from(exponent).ok().filter(|exponent| *exponent <= MOST_EXPONENT);
     let exponent = exponent.ok_or_else(|| format!("the exponent is no number up to {MOST_EXPONENT}"))?;
-    if !(1..=64).contains(bits) {
-        return Err(format!("the bits are {bits}, and may be 1 to 64"));
-    }
+    let order = match (last_ms, bits) {
+        (Some(last_ms), _) if last_ms < first_ms => {
+            return Err(format!("the last timestamp, {last_ms}, is before the first, {first_ms}"));
+        }
+        (None, _) => Order::Unsaid,
+        (Some(last_ms), 64) => Order::Kept { last_ms },
+        (Some(last_ms), 1..64) => Order::Lost { last_ms },
+        _ => return Err(format!("the bits are {bits}, and may be 1 to 64")),
+    };
     Ok(Head {
-        timestamps: Column { form: Form::of(*timestamps)?, first: first_ms, rows },
-        last_ms,
-        values: Column { form: Form::of(*values)?, first: first_value, rows },
+        timestamps: Column { form: timestamps, first: first_ms, rows },
+        order,
+        values: Column { form: values, first: first_value, rows },
         exponent,
-        is_exact: *bits == 64,
     })
+}
+
+fn byte(rest: &mut &[u8]) -> Result<u8, String> {
+    let (byte, behind) = rest.split_first().ok_or("the forms are cut")?;
+    *rest = behind;
+    Ok(*byte)
 }
 
 /// The columns of a block, in memory that is allocated once for all.
@@ -92,10 +126,10 @@ impl Block {
             return Err(format!("{} bytes are left behind its values", rest.len()));
         }
         self.unpacker.read(head.timestamps, timestamps, &mut self.timestamps).map_err(in_timestamps)?;
-        if head.is_exact {
-            check(&self.timestamps, head.last_ms).map_err(in_timestamps)?;
-        } else {
-            put_right(&mut self.timestamps, head.last_ms);
+        match head.order {
+            Order::Unsaid => {}
+            Order::Kept { last_ms } => check(&self.timestamps, last_ms).map_err(in_timestamps)?,
+            Order::Lost { last_ms } => put_right(&mut self.timestamps, last_ms),
         }
         self.unpacker.read(head.values, values, &mut self.values).map_err(in_values)
     }
@@ -180,8 +214,12 @@ mod tests {
     }
 
     fn read(bytes: &[u8]) -> Result<Vec<Sample>, String> {
+        read_as(bytes, Layout::Full)
+    }
+
+    fn read_as(bytes: &[u8], layout: Layout) -> Result<Vec<Sample>, String> {
         let mut block = Block::default();
-        let (head, columns) = head(bytes)?;
+        let (head, columns) = head(bytes, layout)?;
         block.read(&head, columns)?;
         Ok(block.samples(&head).collect())
     }
@@ -254,6 +292,7 @@ mod tests {
             (written(&NativeBlock { exponent: 309, ..block() }), "the exponent is no number up to 308"),
             (written(&NativeBlock { bits: 0, ..block() }), "the bits are 0"),
             (written(&NativeBlock { bits: 65, ..block() }), "the bits are 65"),
+            (written(&NativeBlock { is_short: true, ..block() }), "in its head, the rows are 0"),
             (
                 written(&NativeBlock { last_ms: 99, ..NativeBlock::new(&[10, 20, 19], &numbers) }),
                 "in its timestamps, row 3 is before the one before it",
@@ -270,6 +309,7 @@ mod tests {
             first_ms in 0..1i64 << 50,
             rows in prop::collection::vec((0..100_000i64, -1_000_000..1_000_000i64), 2..200),
             exponent in -12..6i16,
+            is_short: bool,
             forms in prop::sample::select(NativeForm::ALL[2..].to_vec()).prop_flat_map(|one| {
                 (Just(one), prop::sample::select(NativeForm::ALL[2..].to_vec()))
             }),
@@ -279,8 +319,9 @@ mod tests {
                 .scan(first_ms, |at, (step, _)| { *at += step; Some(*at) })
                 .collect();
             let numbers: Vec<i64> = rows.iter().map(|(_, number)| *number).collect();
-            let block = NativeBlock { exponent, forms, ..NativeBlock::new(&timestamps, &numbers) };
-            let read = read(&written(&block)).unwrap();
+            let block = NativeBlock { exponent, forms, is_short, ..NativeBlock::new(&timestamps, &numbers) };
+            let layout = if is_short { Layout::Short } else { Layout::Full };
+            let read = read_as(&written(&block), layout).unwrap();
             prop_assert_eq!(read.len(), rows.len());
             for (sample, (timestamp, number)) in read.iter().zip(timestamps.iter().zip(&numbers)) {
                 prop_assert_eq!(sample.timestamp, *timestamp);
@@ -292,7 +333,7 @@ mod tests {
 
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
-            let _ = read(&bytes);
+            let _ = (read(&bytes), read_as(&bytes, Layout::Short));
         }
     }
 }

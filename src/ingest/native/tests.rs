@@ -63,20 +63,18 @@ const CAPTURED_MS: i64 = 1_700_000_000_000;
 fn an_export_of_a_database_is_what_was_stored_in_it() {
     let push = decode(CAPTURED, &import("")).unwrap();
     let steady = |at: i64| CAPTURED_MS + 15_000 * at;
-    let odd = |at: i64| steady(at) + at * at * 7 % 1009;
+    // The time range that was asked for is an hour, and the blocks hold 300 samples.
+    let odd = |value: fn(i64) -> f64| {
+        let samples = (0..300).map(|at| (value(at), steady(at) + at * at * 7 % 1009));
+        samples.filter(|(_, timestamp)| *timestamp <= CAPTURED_MS + 3_600_000).collect()
+    };
     let row = |labels: &str, samples: Vec<(f64, i64)>| (labels.to_owned(), samples);
     let mut read = series(&push);
     read.sort_by(|one, other| one.0.cmp(&other.0));
     let wanted = [
         row("__name__=capture_constant;job=a\"\\é", (0..40).map(|at| (1.0, steady(at))).collect()),
-        row(
-            "__name__=capture_counter;job=c;zone=z",
-            (0..300).map(|at| ((at * at * at + at * 17) as f64, odd(at))).collect(),
-        ),
-        row(
-            "__name__=capture_gauge;job=d",
-            (0..300).map(|at| ((at * 7919 % 1000 - 300) as f64 / 100.0, odd(at))).collect(),
-        ),
+        row("__name__=capture_counter;job=c;zone=z", odd(|at| (at * at * at + at * 17) as f64)),
+        row("__name__=capture_gauge;job=d", odd(|at| (at * 7919 % 1000 - 300) as f64 / 100.0)),
         row("__name__=capture_large", vec![(12e20, steady(0)), (5e20, steady(1))]),
         row("__name__=capture_steady;job=b", (0..40).map(|at| ((at * 100) as f64, steady(at))).collect()),
         row(
@@ -84,7 +82,11 @@ fn an_export_of_a_database_is_what_was_stored_in_it() {
             vec![(f64::INFINITY, CAPTURED_MS), (f64::NEG_INFINITY, CAPTURED_MS + 1), (2.5, CAPTURED_MS + 2)],
         ),
     ];
-    assert_eq!(read, wanted);
+    assert_eq!(read.len(), wanted.len());
+    for (read, wanted) in read.iter().zip(&wanted) {
+        assert_eq!(read.0, wanted.0);
+        assert!(read.1 == wanted.1, "{}", read.0);
+    }
 }
 
 #[test]
@@ -95,6 +97,30 @@ fn samples_out_of_the_time_range_are_passed_over() {
     let push = decode(&body.bytes, &import("")).unwrap();
     assert_eq!(series(&push), [("__name__=up".to_owned(), vec![(2.0, 20), (3.0, 30)])]);
     assert!(decode(&NativeBody::new(1, 0).bytes, &import("")).unwrap().is_empty());
+}
+
+#[test]
+fn the_first_block_tells_the_layout_of_all() {
+    let up = name(&[("__name__", "up")]);
+    let full = NativeBlock::new(&[10, 20, 40], &[15, 3, 5]);
+    let short = NativeBlock { is_short: true, ..full.clone() };
+    for (first, second) in [(&full, &short), (&short, &full)] {
+        let mut body = NativeBody::new(0, 100);
+        body.add(&up, first);
+        body.add(&up, first);
+        assert_eq!(decode(&body.bytes, &import("")).unwrap().counts().samples, 6);
+        let end = body.bytes.len();
+        body.add(&up, second);
+        let refused = refused(&body.bytes);
+        assert!(refused.starts_with(&format!("block 3 at byte {end}: in ")), "{refused}");
+    }
+    let mut neither = NativeBody::new(0, 100);
+    neither.add(&up, &NativeBlock { rows: 0, ..full });
+    assert_eq!(
+        refused(&neither.bytes),
+        "block 1 at byte 16: in its head, the rows are 0, and may be 1 to 16384; and as of VictoriaMetrics up to 1.79, \
+         in its head, 0 is no form of a column; there are 1 to 6"
+    );
 }
 
 #[test]

@@ -132,7 +132,7 @@ async fn what_is_not_supported_gets_415() {
 async fn an_unknown_path_gets_404_that_names_the_routes() {
     let agent = Agent::start(limits()).await;
     for request in [
-        push_request("/api/v1/import/native", b"up 1"),
+        push_request("/api/v1/import/influx", b"up 1"),
         b"GET /nothing HTTP/1.1\r\nHost: test\r\n\r\n".to_vec(),
     ] {
         let answer = agent.client().await.ask(&request).await;

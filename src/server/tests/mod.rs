@@ -216,7 +216,6 @@ fn pack(bytes: &[u8]) -> Vec<u8> {
     snap::raw::Encoder::new().compress_vec(bytes).expect("small enough")
 }
 
-/// A whole push request.
 /// What VictoriaMetrics exports of one sample.
 fn native_body() -> Vec<u8> {
     use crate::harness::{NativeBlock, NativeBody};
@@ -225,6 +224,7 @@ fn native_body() -> Vec<u8> {
     body.bytes
 }
 
+/// A whole push request.
 fn push_request(path: &str, body: &[u8]) -> Vec<u8> {
     let mut request = push_head(path, &format!("Content-Length: {}", body.len()));
     request.extend_from_slice(body);
