@@ -138,14 +138,19 @@ impl Value {
     }
 }
 
-/// A line with all its values as JSON: VictoriaMetrics before 1.8x writes infinities bare.
+/// A line with all its values as JSON: VictoriaMetrics before 1.8x writes infinities bare, and a stale marker that
+/// comes first.
 fn in_json(line: &str) -> Cow<'_, str> {
     // Within a label the quotes would be escaped.
     let bare = line.split_once(r#""values":["#).and_then(|(_, rest)| rest.split_once(']'));
-    let Some((values, _)) = bare.filter(|(values, _)| values.contains("Inf")) else { return line.into() };
+    let Some((values, _)) = bare.filter(|(values, _)| values.contains("Inf") || values.contains("NaN"))
+    else {
+        return line.into();
+    };
     let quoted = values.split(',').map(|value| match value {
         "+Inf" => r#""Infinity""#,
         "-Inf" => r#""-Infinity""#,
+        "NaN" => "null",
         other => other,
     });
     line.replacen(values, &quoted.collect::<Vec<_>>().join(","), 1).into()
@@ -208,7 +213,7 @@ mod tests {
 
     #[test]
     fn numbers_without_a_word_in_json_are_read() {
-        for words in [r#"1,null,"Infinity","-Infinity","NaN""#, "1,null,+Inf,-Inf,null"] {
+        for words in [r#"1,null,"Infinity","-Infinity","NaN""#, "1,NaN,+Inf,-Inf,null"] {
             let body = format!(r#"{{"metric":{{"a":"Inf"}},"values":[{words}],"timestamps":[1,2,3,4,5]}}"#);
             let push = parse(body.as_bytes()).expect("well-formed");
             let values: Vec<String> = push.samples().iter().map(|sample| sample.value.to_string()).collect();
