@@ -255,12 +255,12 @@ fn check<T: Text + ?Sized>(labels: &mut [(Cow<'_, T>, Cow<'_, T>)]) -> Result<()
     labels.sort_unstable();
     match labels.first() {
         None => return Err("there are no labels".into()),
-        Some((name, _)) if bytes(name).is_empty() => return Err("a label has no name".into()),
+        Some((name, _)) if (**name).as_ref().is_empty() => return Err("a label has no name".into()),
         Some(_) => {}
     }
     match labels.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         Some(pair) => {
-            let name = String::from_utf8_lossy(bytes(&pair[0].0));
+            let name = String::from_utf8_lossy((*pair[0].0).as_ref());
             Err(format!("label {} stands there twice", one_line(&name)))
         }
         None => Ok(()),
@@ -276,21 +276,17 @@ fn append<T: Text + ?Sized>(
     let mut put = |name: &[u8], value: &[u8]| wire::append_label(out, name, value);
     let mut extra = extra.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).peekable();
     for (name, value) in labels {
-        let name = bytes(name);
+        let name: &[u8] = (**name).as_ref();
         while let Some((name, value)) = extra.next_if(|(extra, _)| *extra < name) {
             put(name, value);
         }
         if extra.peek().is_none_or(|(extra, _)| *extra != name) {
-            put(name, bytes(value));
+            put(name, (**value).as_ref());
         }
     }
     for (name, value) in extra {
         put(name, value);
     }
-}
-
-fn bytes<'t, T: Text + ?Sized>(text: &'t Cow<'_, T>) -> &'t [u8] {
-    (**text).as_ref()
 }
 
 #[cfg(test)]

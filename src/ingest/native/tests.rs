@@ -204,7 +204,7 @@ fn spoilt(body: &[u8]) -> impl Strategy<Value = Vec<u8>> + use<> {
 /// What is taken can be sent on, and is within the bound.
 fn assert_sound(body: &[u8]) {
     if let Ok(push) = decode(body, &import("")) {
-        assert!(push.samples().len() * size_of::<Sample>() <= import("").limits.unpacked_bytes);
+        assert!(size_of_val(push.samples()) <= import("").limits.unpacked_bytes);
         let mut sent = Vec::new();
         wire::encode(&push, &mut sent);
         assert_eq!(wire::decode(sent), Ok(push));
