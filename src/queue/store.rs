@@ -404,11 +404,7 @@ impl Store {
 
     /// The same, record by record: an iterator ends at a block that is damaged, and one that begins near a table that does
     /// not open ends at once, though others have what it looks for.
-    fn visit_singly(
-        &self,
-        from: Position,
-        mut visit: impl FnMut(Position, &[u8]),
-    ) -> Result<(), StoreError> {
+    fn visit_singly(&self, from: Position, mut visit: impl FnMut(Position, &[u8])) -> Result<(), StoreError> {
         let (mut next, mut skipped) = (from, 0);
         while skipped < MOST_SKIPPED {
             match self.get(next) {

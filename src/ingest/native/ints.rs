@@ -135,13 +135,13 @@ pub(super) fn from_zigzag(number: u64) -> i64 {
 
 /// A varint of zigzag, which is taken from the beginning of `rest`.
 #[inline]
-pub(super) fn signed(rest: &mut &[u8]) -> Result<i64, String> {
+pub(super) fn signed(rest: &mut &[u8]) -> Result<i64, &'static str> {
     unsigned(rest).map(from_zigzag)
 }
 
 /// A varint, which is taken from the beginning of `rest`.
 #[inline]
-pub(super) fn unsigned(rest: &mut &[u8]) -> Result<u64, String> {
+pub(super) fn unsigned(rest: &mut &[u8]) -> Result<u64, &'static str> {
     match **rest {
         [byte @ ..0x80, ..] => {
             *rest = &rest[1..];
@@ -155,7 +155,7 @@ pub(super) fn unsigned(rest: &mut &[u8]) -> Result<u64, String> {
     }
 }
 
-fn long(rest: &mut &[u8]) -> Result<u64, String> {
+fn long(rest: &mut &[u8]) -> Result<u64, &'static str> {
     let mut number = 0;
     for (at, byte) in rest.iter().enumerate().take(VARINT) {
         number |= u64::from(byte & 0x7f) << (7 * at);
@@ -165,7 +165,7 @@ fn long(rest: &mut &[u8]) -> Result<u64, String> {
             return Ok(number);
         }
     }
-    Err(if rest.len() < VARINT { "a number is cut" } else { "a number has more than 64 bits" }.into())
+    Err(if rest.len() < VARINT { "a number is cut" } else { "a number has more than 64 bits" })
 }
 
 #[cfg(test)]
