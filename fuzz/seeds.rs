@@ -17,8 +17,7 @@ fn main() -> std::io::Result<()> {
         fs::write(corpus.join(target).join(name), bytes)
     };
     for capture in captures::ALL {
-        let pushes: Vec<_> =
-            capture.pushes().iter().take(3).map(|push| every(push, 40)).collect();
+        let pushes: Vec<_> = capture.pushes().iter().take(3).map(|push| every(push, 40)).collect();
         let mut encoder = Encoder::new();
         let mut records = Vec::new();
         for push in &pushes {

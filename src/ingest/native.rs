@@ -90,9 +90,8 @@ impl Blocks<'_> {
         self.series.close(section, Span::default());
         Ok(())
     }
-}
 
-impl Blocks<'_> {
+    /// Reads a block in the layout of the body, which the first one tells.
     fn read(&mut self, bytes: &[u8]) -> Result<Head, Refusal> {
         if let Some(layout) = self.layout {
             return self.read_as(layout, bytes);
