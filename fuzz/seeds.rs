@@ -1,6 +1,7 @@
 //! Writes what the fuzz targets begin with into `corpus/`: a few series of each capture.
 
-use pmm_buffer::model::Push;
+use pmm_buffer::harness::NativeBody;
+use pmm_buffer::model::{Push, PushBuilder, Span};
 use pmm_buffer::queue::columns::Encoder;
 use pmm_buffer::wire;
 use std::fs;
@@ -16,8 +17,7 @@ fn main() -> std::io::Result<()> {
         fs::write(corpus.join(target).join(name), bytes)
     };
     for capture in captures::ALL {
-        let pushes: Vec<_> =
-            capture.pushes().iter().take(3).map(|push| captures::thinned(push, 40)).collect();
+        let pushes: Vec<_> = capture.pushes().iter().take(3).map(|push| every(push, 40)).collect();
         let mut encoder = Encoder::new();
         let mut records = Vec::new();
         for push in &pushes {
@@ -32,9 +32,23 @@ fn main() -> std::io::Result<()> {
         wire::encode(&pushes[0], &mut body);
         write("remote_write", capture.name, body)?;
         write("import_json", capture.name, lines(&pushes[0]).into_bytes())?;
+        write("native", capture.name, NativeBody::of(&pushes[0]).bytes)?;
         write("exposition", capture.name, exposition(&pushes[0]).into_bytes())?;
     }
-    Ok(())
+    // An export of a real database, which has every form of a column.
+    let export = include_bytes!("../tests/fixtures/native/victoriametrics-1.79.bin");
+    write("native", "victoriametrics", export.to_vec())
+}
+
+/// Each nth series of a push, without its extras.
+fn every(push: &Push, nth: usize) -> Push {
+    let mut picked = PushBuilder::default();
+    for series in push.series().step_by(nth) {
+        let labels = picked.store(series.labels);
+        series.samples.iter().for_each(|sample| picked.sample(*sample));
+        picked.series(labels, Span::default());
+    }
+    picked.finish()
 }
 
 /// The push as text of Prometheus, with exemplars. What would have to be escaped is left out.

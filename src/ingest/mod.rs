@@ -9,6 +9,7 @@ pub mod import;
 pub mod import_json;
 mod labels;
 mod layout;
+pub mod native;
 pub mod remote_write;
 
 use crate::wire::WireError;

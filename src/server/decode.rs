@@ -5,7 +5,7 @@ use crate::ingest::encoding::{Encoding, Packing};
 use crate::ingest::exposition::{self, Format};
 use crate::ingest::import::{Arguments, Import};
 use crate::ingest::remote_write::{self, Message};
-use crate::ingest::{Limits, Refusal, csv, import_json};
+use crate::ingest::{Limits, Refusal, csv, import_json, native};
 use crate::model::Push;
 use crate::wire::NotCarried;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
@@ -49,6 +49,10 @@ pub(super) fn decode(
         PushRoute::Csv => {
             let (import, encoding) = import()?;
             csv::decode(&encoding.unpack(body, limits)?, &import)?
+        }
+        PushRoute::Native => {
+            let (import, encoding) = import()?;
+            native::decode(&encoding.unpack(body, limits)?, &import)?
         }
         PushRoute::Exposition | PushRoute::Pushgateway => {
             let format = Format::of(header(CONTENT_TYPE))?;

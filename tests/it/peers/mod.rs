@@ -15,6 +15,7 @@ mod exposition;
 mod histograms;
 mod import;
 mod metrics;
+mod native;
 mod prometheus;
 mod remote_write;
 mod vmagent;
