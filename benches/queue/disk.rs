@@ -33,8 +33,8 @@ pub fn measure(_: &mut Stages, report: &mut Report) -> anyhow::Result<()> {
 
 /// The labels of an interval are bounded. Where one scrape of all hosts has more of them, no interval lasts for a second one.
 fn many_series(report: &mut Report) -> anyhow::Result<()> {
-    const SCRAPED: usize = 100;
-    for count in [50, 80] {
+    const SCRAPED: usize = 50;
+    for count in [50, 120, 160] {
         let folder = folder()?;
         let stage = Stage::open(folder.path(), 1 << 30, SyncMode::Interval)?;
         stage.append_all(scrapes(&mut hosts(count), 0, SCRAPED))?;

@@ -13,11 +13,11 @@ use super::{Queue, Upstream};
 
 const MIB: u64 = 1 << 20;
 
-/// Bounds what is remembered of the series in an interval of the log: their labels, and what each takes besides. Where
-/// they are more, the labels are written again, and again.
+/// Bounds what is remembered of the series in an interval of the log: their labels, those that several share once, and
+/// what each series takes besides. Where they are more, the labels are written again, and again.
 pub const DICTIONARY_BYTES: usize = 32 << 20;
-/// What a series takes in a dictionary besides its labels: hash, place and last value.
-pub const SERIES_BYTES: usize = 96;
+/// What a series takes in a dictionary besides its labels: hash, reference and last value.
+pub const SERIES_BYTES: usize = 128;
 /// RocksDB's cache of table indexes.
 pub const STORE_CACHE_BYTES: usize = 4 << 20;
 /// A send batch of so many bytes on the wire is held as read from the log, and with its samples in order.

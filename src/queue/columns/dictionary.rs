@@ -108,6 +108,14 @@ impl Dictionary {
         Section { bytes: &self.bytes, places: &self.places[start as usize..places as usize], len }
     }
 
+    /// Bytes of memory that are in use: [`Dictionary::memory`] without what is kept free to grow into.
+    pub(super) fn used(&self) -> usize {
+        self.bytes.len()
+            + self.known.len() * (size_of::<(u64, Span)>() + 1)
+            + size_of_val(self.places.as_slice())
+            + size_of_val(self.sections.as_slice())
+    }
+
     pub(super) fn memory(&self) -> usize {
         // A table of the standard library takes a byte an entry beside the entry.
         self.bytes.capacity()

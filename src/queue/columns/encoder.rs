@@ -1,6 +1,7 @@
 //! Push → columns.
 
 use super::bytes::zigzag;
+use super::dictionary::Dictionary;
 use super::series::{Last, NEW_SCALE};
 use super::streams::{Column, Packer, Streams};
 use crate::config::{DICTIONARY_BYTES, SERIES_BYTES};
@@ -24,12 +25,13 @@ pub struct Encoder {
     /// By reference: the same hashes, to guess the next series of a push that looks like the last one.
     hashes: Vec<u128>,
     lasts: Vec<Last>,
+    /// The labels as a reader will hold them: what bounds an interval is its memory.
+    labels: Dictionary,
     /// Records since the restart point, that one included.
     records: u32,
     /// Packed bytes of the labels of this interval, and of all the rest.
     label_cost: usize,
     other_cost: usize,
-    label_bytes: usize,
     streams: Streams,
     packer: Packer,
 }
@@ -40,10 +42,10 @@ impl Encoder {
             refs: HashMap::default(),
             hashes: Vec::new(),
             lasts: Vec::new(),
+            labels: Dictionary::default(),
             records: 0,
             label_cost: 0,
             other_cost: 0,
-            label_bytes: 0,
             streams: Streams::default(),
             packer: Packer::new(),
         }
@@ -66,7 +68,7 @@ impl Encoder {
 
     fn must_restart(&self) -> bool {
         self.records >= LONGEST_INTERVAL
-            || self.label_bytes + self.lasts.len() * SERIES_BYTES >= DICTIONARY_BYTES
+            || self.labels.used() + self.lasts.len() * SERIES_BYTES >= DICTIONARY_BYTES
             || (self.records >= SHORTEST_INTERVAL && self.other_cost >= LABEL_SHARE * self.label_cost)
     }
 
@@ -75,10 +77,10 @@ impl Encoder {
         self.refs.clear();
         self.hashes.clear();
         self.lasts.clear();
+        self.labels.clear();
         self.records = 0;
         self.label_cost = 0;
         self.other_cost = 0;
-        self.label_bytes = 0;
     }
 
     /// Bytes of memory held for the interval.
@@ -86,7 +88,7 @@ impl Encoder {
         let of_series = size_of::<u128>() + size_of::<Last>();
         // An entry of the map takes a byte of control besides.
         let entries = self.refs.capacity() * (size_of::<(u128, u32)>() + 1);
-        entries + self.hashes.capacity() * of_series
+        entries + self.hashes.capacity() * of_series + self.labels.memory()
     }
 
     /// Adds a record of `packed` bytes to the costs, its labels by their share of what was packed.
@@ -96,7 +98,6 @@ impl Encoder {
         let label_cost = (packed as u64 * labels as u64 / raw as u64) as usize;
         self.label_cost += label_cost;
         self.other_cost += packed - label_cost;
-        self.label_bytes += labels;
     }
 
     fn write(&mut self, push: &Push, accepted_ms: i64) {
@@ -146,6 +147,7 @@ impl Encoder {
         self.refs.insert(hash, reference);
         self.hashes.push(hash);
         self.lasts.push(Last::default());
+        self.labels.add(labels).expect("BUG: an interval's labels are bounded");
         let column = self.streams.column(Column::Labels);
         put_varint(column, labels.len() as u64);
         column.extend_from_slice(labels);
