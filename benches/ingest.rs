@@ -1,6 +1,7 @@
 //! What a push costs before it reaches the queue: unpacking, walking, checking. `cargo bench --bench ingest`.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use pmm_buffer::config::BadLines;
 use pmm_buffer::harness::{Load, pack, pack_v2};
 use pmm_buffer::ingest::encoding::Packing;
 use pmm_buffer::ingest::exposition::{self, Format};
@@ -12,7 +13,7 @@ use std::fmt::Write;
 use std::hint::black_box;
 
 const SERIES: usize = 1_000;
-const LIMITS: Limits = Limits { unpacked_bytes: 32 << 20 };
+const LIMITS: Limits = Limits::of_bytes(32 << 20);
 /// 2026-01-01.
 const FIRST_MS: i64 = 1_767_225_600_000;
 
@@ -77,13 +78,13 @@ fn ingest(criterion: &mut Criterion) {
             black_box(remote_write::decode_v2(&snappy_v2, Packing::Snappy, LIMITS, |_| true).expect("sound"))
         });
     });
+    let (arguments, bad_lines) = (Arguments::default(), BadLines::Refuse);
+    let import = Import { arguments, accepted_ms: FIRST_MS, limits: LIMITS, bad_lines };
     group.bench_function("import of JSON lines", |bencher| {
-        let import = Import { arguments: Arguments::default(), accepted_ms: FIRST_MS, limits: LIMITS };
         bencher.iter(|| black_box(import_json::decode(&json, &import).expect("sound")));
     });
     let text = as_text(&push);
     group.bench_function("import of Prometheus' text", |bencher| {
-        let import = Import { arguments: Arguments::default(), accepted_ms: FIRST_MS, limits: LIMITS };
         bencher.iter(|| black_box(exposition::decode(&text, Format::Prometheus, &import).expect("sound")));
     });
     group.finish();

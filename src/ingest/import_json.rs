@@ -5,29 +5,26 @@
 //! ```
 //!
 //! Timestamps are milliseconds since the epoch and mandatory. A value is a number, `null` or `"NaN"`,
-//! `"Infinity"` or `"-Infinity"`. Other keys of a line are ignored, as VictoriaMetrics does. A bad line
-//! refuses the whole request, by its number.
+//! `"Infinity"` or `"-Infinity"`. Other keys of a line are ignored, as VictoriaMetrics does. For bad
+//! lines see [`lines`].
 //!
 //! Source: docs.victoriametrics.com, "JSON line format", and lib/protoparser/vmimport.
 
 use super::import::{Import, Labels, Series};
+use super::lines::{self, Imported};
 use super::{Refusal, one_line};
-use crate::model::{Push, Sample, Span};
+use crate::model::{Sample, Span};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
 /// Decodes a body that is not packed.
-pub fn decode(body: &[u8], import: &Import) -> Result<Push, Refusal> {
-    let mut series = Series::new(import);
-    for (at, line) in body.split(|byte| *byte == b'\n').enumerate() {
-        let line = line.trim_ascii();
-        if !line.is_empty() {
-            add(&mut series, line).map_err(|refusal| refusal.in_line(at + 1))?;
-        }
-    }
-    Ok(series.finish())
+pub fn decode(body: &[u8], import: &Import) -> Result<Imported, Refusal> {
+    lines::read(body, import, |series, line| match line.trim_ascii() {
+        [] => Ok(()),
+        line => add(series, line),
+    })
 }
 
 /// Adds the series of one line.
@@ -43,8 +40,7 @@ fn add(series: &mut Series<'_>, line: &[u8]) -> Result<(), Refusal> {
     for (value, timestamp) in values.into_iter().zip(timestamps) {
         series.sample(Sample { value, timestamp });
     }
-    series.close(section, Span::default());
-    Ok(())
+    series.close(section, Span::default())
 }
 
 fn parse(line: &[u8]) -> Result<Line<'_>, String> {
@@ -262,8 +258,14 @@ impl<'de> serde::Deserialize<'de> for Timestamp {
 mod tests {
     use super::super::import::tests::import;
     use super::*;
+    use crate::model::Push;
     use crate::wire;
     use proptest::prelude::*;
+
+    /// What is taken of a body where no line is skipped.
+    fn decode(body: &[u8], import: &Import) -> Result<Push, Refusal> {
+        super::decode(body, import).map(|imported| imported.push)
+    }
 
     fn line(values: &str, timestamps: &str) -> String {
         format!(
