@@ -18,7 +18,7 @@ help: ## Lists these targets
 setup: ## Installs what the build needs (as root or with sudo), or says what to install
 	@scripts/setup.sh build
 
-setup-peers: ## Brings the real peers that the tests talk to (VictoriaMetrics, vmagent, Prometheus)
+setup-peers: ## Brings the real peers of the tests (VictoriaMetrics, vmagent, Prometheus, client libraries)
 	@scripts/setup.sh peers '$(PMM_BUFFER_TEST_PEERS)'
 
 build: setup ## Builds the release binary

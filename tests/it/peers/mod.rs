@@ -1,4 +1,4 @@
-//! Real programs before and behind the agent: Debian's VictoriaMetrics, vmagent and Prometheus.
+//! Real programs before and behind the agent: Debian's VictoriaMetrics, vmagent and Prometheus, and client libraries.
 //!
 //! ```text
 //!  pusher ─▶ agent ─▶ relay ─▶ VictoriaMetrics     what went through the agent and an outage
@@ -8,6 +8,7 @@
 //! A database is compared with what was pushed where that is known, else with a second one that the same pusher
 //! writes to directly.
 
+mod clients;
 mod crash;
 mod csv;
 mod demo;
