@@ -101,7 +101,7 @@ async fn remote_write_of_opentelemetry_in_python_arrives_through_an_outage_as_it
     let push = async |urls: &[&str]| {
         python(&[&["remote-write"], urls].concat()).await;
     };
-    assert_written_as_directly(push, 10).await;
+    assert_written_as_directly(push, 21).await;
 }
 
 #[tokio::test]
