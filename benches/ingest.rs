@@ -2,7 +2,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use pmm_buffer::config::BadLines;
-use pmm_buffer::harness::{Load, pack, pack_v2};
+use pmm_buffer::harness::{Load, json_lines, pack, pack_v2};
 use pmm_buffer::ingest::encoding::Packing;
 use pmm_buffer::ingest::exposition::{self, Format};
 use pmm_buffer::ingest::import::{Arguments, Import};
@@ -16,21 +16,6 @@ const SERIES: usize = 1_000;
 const LIMITS: Limits = Limits::of_bytes(32 << 20);
 /// 2026-01-01.
 const FIRST_MS: i64 = 1_767_225_600_000;
-
-fn as_json(push: &Push) -> Vec<u8> {
-    let text = |bytes| std::str::from_utf8(bytes).expect("our load is text");
-    let mut out = String::new();
-    for series in push.series() {
-        let labels = wire::labels(series.labels).map(|label| label.expect("sound"));
-        let labels: Vec<_> =
-            labels.map(|label| format!("{:?}:{:?}", text(label.name), text(label.value))).collect();
-        let [Sample { value, timestamp }] = series.samples else { panic!("one sample a series") };
-        let labels = labels.join(",");
-        writeln!(out, "{{\"metric\":{{{labels}}},\"values\":[{value}],\"timestamps\":[{timestamp}]}}")
-            .expect("in memory");
-    }
-    out.into_bytes()
-}
 
 fn as_text(push: &Push) -> Vec<u8> {
     let text = |bytes| std::str::from_utf8(bytes).expect("our load is text");
@@ -52,7 +37,7 @@ fn ingest(criterion: &mut Criterion) {
     let mut body = Vec::new();
     wire::encode(&push, &mut body);
     let (snappy_v1, snappy_v2) = (pack(&push), pack_v2(&push));
-    let json = as_json(&push);
+    let json = json_lines(&push);
     println!(
         "bytes a sample, unpacked: 1.0 {}, 2.0 {}, JSON {}",
         body.len() / SERIES,

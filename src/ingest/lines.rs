@@ -4,6 +4,7 @@ use super::Refusal;
 use super::import::{Import, Series};
 use crate::config::BadLines;
 use crate::model::Push;
+use memchr::memchr_iter;
 
 /// What an import came to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,7 +31,11 @@ pub(super) fn read<'b>(
 ) -> Result<Imported, Refusal> {
     let mut series = Series::new(import);
     let mut skipped = Skipped::default();
-    for (at, line) in body.split(|byte| *byte == b'\n').enumerate() {
+    let ends = memchr_iter(b'\n', body).chain([body.len()]);
+    let mut start = 0;
+    for (at, end) in ends.enumerate() {
+        let line = &body[start..end];
+        start = end + 1;
         let mark = series.mark();
         let added = import.limits.hold_line(line.len()).and_then(|()| add(&mut series, line));
         if let Err(refusal) = added {
