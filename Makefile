@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 export PMM_BUFFER_TEST_PEERS ?= $(CACHE)/peers
 CARGO ?= cargo
 
-.PHONY: help build demo test bench lint doc deny setup setup-peers clean
+.PHONY: help build demo test fuzz bench lint doc deny setup setup-peers clean
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,11 @@ demo: build ## Shows the main job: outage, kill -9, restart, catch-up, verdict
 
 test: setup setup-peers ## Builds what is needed and passes all tests
 	@$(CARGO) test --release --locked
+
+FUZZ_SECONDS ?= 5
+
+fuzz: setup ## Fuzzes each decoder for FUZZ_SECONDS (5) from the committed seeds
+	@scripts/fuzz.sh $(FUZZ_SECONDS)
 
 bench: setup setup-peers ## Runs the benchmarks
 	@$(CARGO) bench --locked
