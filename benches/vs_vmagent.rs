@@ -143,7 +143,7 @@ async fn measure_import(kind: Kind, binary: &Path) -> anyhow::Result<f64> {
     let idle = agent.usage()?;
     let mut client = Client::new(port.address());
     for body in bodies {
-        let answer = client.post("/api/v1/import", &[], body.into()).await?;
+        let answer = client.post("/api/v1/import", &[], body).await?;
         anyhow::ensure!(answer.status == 204, "an import was answered with {}", answer.status);
     }
     let samples = (IMPORTS * SERIES) as u64;

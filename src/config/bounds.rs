@@ -52,85 +52,49 @@ enum Takes {
     Bytes(RangeInclusive<u64>),
 }
 
-/// One bound: its key in `server`, and where its value stands as typed and as validated.
-struct Entry {
-    key: &'static str,
-    takes: Takes,
-    node: fn(&raw::Server) -> Option<&Node>,
-    value: fn(&mut Bounds) -> &mut usize,
-}
+/// Where the value of a bound stands as typed.
+type Typed = fn(&raw::Server) -> Option<&Node>;
+/// Where it stands as validated.
+type Validated = fn(&mut Bounds) -> &mut usize;
+
+/// One bound: its key in `server`, what it takes, and where its value stands.
+type Entry = (&'static str, Takes, Typed, Validated);
 
 /// In the order of the documentation.
+#[rustfmt::skip]
 const TABLE: [Entry; 7] = [
-    Entry {
-        key: "max_series",
-        takes: Takes::Count(1..=10_000_000),
-        node: |raw| raw.max_series.as_ref(),
-        value: |bounds| &mut bounds.series,
-    },
-    Entry {
-        key: "max_samples",
-        takes: Takes::Count(1..=100_000_000),
-        node: |raw| raw.max_samples.as_ref(),
-        value: |bounds| &mut bounds.samples,
-    },
-    Entry {
-        key: "max_labels",
-        takes: Takes::Count(1..=10_000),
-        node: |raw| raw.max_labels.as_ref(),
-        value: |bounds| &mut bounds.labels,
-    },
-    Entry {
-        key: "max_label_name_bytes",
-        takes: Takes::Bytes(16..=MIB),
-        node: |raw| raw.max_label_name_bytes.as_ref(),
-        value: |bounds| &mut bounds.label_name_bytes,
-    },
-    Entry {
-        key: "max_label_value_bytes",
-        takes: Takes::Bytes(64..=16 * MIB),
-        node: |raw| raw.max_label_value_bytes.as_ref(),
-        value: |bounds| &mut bounds.label_value_bytes,
-    },
-    Entry {
-        key: "max_line_bytes",
-        takes: Takes::Bytes(KIB..=256 * MIB),
-        node: |raw| raw.max_line_bytes.as_ref(),
-        value: |bounds| &mut bounds.line_bytes,
-    },
-    Entry {
-        key: "max_symbols",
-        takes: Takes::Count(1..=10_000_000),
-        node: |raw| raw.max_symbols.as_ref(),
-        value: |bounds| &mut bounds.symbols,
-    },
+    ("max_series", Takes::Count(1..=10_000_000), |raw| raw.max_series.as_ref(), |to| &mut to.series),
+    ("max_samples", Takes::Count(1..=100_000_000), |raw| raw.max_samples.as_ref(), |to| &mut to.samples),
+    ("max_labels", Takes::Count(1..=10_000), |raw| raw.max_labels.as_ref(), |to| &mut to.labels),
+    ("max_label_name_bytes", Takes::Bytes(16..=MIB), |raw| raw.max_label_name_bytes.as_ref(), |to| &mut to.label_name_bytes),
+    ("max_label_value_bytes", Takes::Bytes(64..=16 * MIB), |raw| raw.max_label_value_bytes.as_ref(), |to| &mut to.label_value_bytes),
+    ("max_line_bytes", Takes::Bytes(KIB..=256 * MIB), |raw| raw.max_line_bytes.as_ref(), |to| &mut to.line_bytes),
+    ("max_symbols", Takes::Count(1..=10_000_000), |raw| raw.max_symbols.as_ref(), |to| &mut to.symbols),
 ];
 
 impl Bounds {
     pub(super) fn read(raw: &raw::Server, reader: &mut Reader) -> Self {
         let mut bounds = Self::DEFAULT;
-        for entry in TABLE {
-            let node = (entry.node)(raw);
-            let value = match entry.takes {
-                Takes::Count(range) => reader.count(node, range),
-                Takes::Bytes(range) => reader.size(node, range).map(|bytes| bytes as usize),
+        for (_, takes, typed, validated) in TABLE {
+            let value = match takes {
+                Takes::Count(range) => reader.count(typed(raw), range),
+                Takes::Bytes(range) => reader.size(typed(raw), range).map(|bytes| bytes as usize),
             };
-            if let Some(value) = value {
-                *(entry.value)(&mut bounds) = value;
-            }
+            let bound = validated(&mut bounds);
+            *bound = value.unwrap_or(*bound);
         }
         bounds
     }
 
     /// Every key with its value, as it would be typed.
     pub(super) fn written(mut self) -> impl Iterator<Item = (&'static str, String)> {
-        TABLE.into_iter().map(move |entry| {
-            let value = *(entry.value)(&mut self);
-            let text = match entry.takes {
+        TABLE.into_iter().map(move |(key, takes, _, validated)| {
+            let value = *validated(&mut self);
+            let text = match takes {
                 Takes::Count(_) => value.to_string(),
                 Takes::Bytes(_) => format_size(value as u64),
             };
-            (entry.key, text)
+            (key, text)
         })
     }
 }
