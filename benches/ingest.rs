@@ -2,11 +2,11 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use pmm_buffer::config::BadLines;
-use pmm_buffer::harness::{Load, json_lines, pack, pack_v2};
+use pmm_buffer::harness::{Load, NativeBlock, NativeBody, Rng, json_lines, pack, pack_v2};
 use pmm_buffer::ingest::encoding::Packing;
 use pmm_buffer::ingest::exposition::{self, Format};
 use pmm_buffer::ingest::import::{Arguments, Import};
-use pmm_buffer::ingest::{Limits, import_json, remote_write};
+use pmm_buffer::ingest::{Limits, import_json, native, remote_write};
 use pmm_buffer::model::{Push, Sample};
 use pmm_buffer::wire;
 use std::fmt::Write;
@@ -30,6 +30,25 @@ fn as_text(push: &Push) -> Vec<u8> {
         writeln!(out, "{name}{{{}}} {value} {timestamp}", others.join(",")).expect("in memory");
     }
     out.into_bytes()
+}
+
+/// Full blocks, as an export of some hours has them.
+const BLOCKS: usize = 16;
+const ROWS: usize = 8192;
+
+/// Counters of which the times jitter: neither column can do without a number a sample.
+fn full_blocks() -> Vec<u8> {
+    let mut body = NativeBody::new(i64::MIN, i64::MAX);
+    let mut rng = Rng::new(7);
+    let (mut timestamps, mut numbers) = (vec![FIRST_MS], vec![0]);
+    for at in 1..ROWS {
+        timestamps.push(FIRST_MS + at as i64 * 15_000 + rng.below(100) as i64);
+        numbers.push(numbers[at - 1] + rng.below(10_000) as i64);
+    }
+    for _ in 0..BLOCKS {
+        body.add(b"requests\x01job\x01node\x01", &NativeBlock::new(&timestamps, &numbers));
+    }
+    body.bytes
 }
 
 fn ingest(criterion: &mut Criterion) {
@@ -71,6 +90,15 @@ fn ingest(criterion: &mut Criterion) {
     let text = as_text(&push);
     group.bench_function("import of Prometheus' text", |bencher| {
         bencher.iter(|| black_box(exposition::decode(&text, Format::Prometheus, &import).expect("sound")));
+    });
+    let blocks = NativeBody::of(&push).bytes;
+    group.bench_function("import of native blocks of one sample", |bencher| {
+        bencher.iter(|| black_box(native::decode(&blocks, &import).expect("sound")));
+    });
+    let blocks = full_blocks();
+    group.throughput(Throughput::Elements((BLOCKS * ROWS) as u64));
+    group.bench_function("import of full native blocks", |bencher| {
+        bencher.iter(|| black_box(native::decode(&blocks, &import).expect("sound")));
     });
     group.finish();
 }

@@ -93,7 +93,9 @@ fn main() -> std::io::Result<()> {
     for (target, name, digits) in BINARY {
         write(target, name, bytes(digits))?;
     }
-    Ok(())
+    // An export of a real database, which has every form of a column.
+    let export = include_bytes!("../tests/fixtures/native/victoriametrics-1.79.bin");
+    write("native", "victoriametrics", export.to_vec())
 }
 
 /// The first series of a push.

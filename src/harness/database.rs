@@ -3,6 +3,7 @@
 use super::{Client, SharedLedger};
 use crate::model::{Push, PushBuilder, Sample, Span};
 use crate::wire;
+use bytes::Bytes;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -44,6 +45,19 @@ impl Database {
             return Ok(None);
         }
         Ok(parse(&answer.body).ok())
+    }
+
+    /// The same as VictoriaMetrics' blocks, from the first to the last time. An error where there is no such export.
+    pub async fn export_native(&self, matcher: &str, (first_ms, last_ms): (i64, i64)) -> io::Result<Bytes> {
+        let no_export = || io::Error::other("the server has no export of blocks");
+        let path = self.path.as_ref().ok_or_else(no_export)?;
+        let selector = percent_encoded(&self.selector(matcher));
+        // The database takes seconds.
+        let seconds = |ms: i64| format!("{}.{:03}", ms / 1_000, ms % 1_000);
+        let range = format!("start={}&end={}", seconds(first_ms), seconds(last_ms));
+        let answer =
+            Client::new(self.address).get(&format!("{path}/native?match%5B%5D={selector}&{range}")).await?;
+        if answer.status == 200 { Ok(answer.body) } else { Err(no_export()) }
     }
 
     /// Notes all samples of the hosts with these `node_id`s as arrived. Asks again until nothing is missing or
@@ -124,14 +138,19 @@ impl Value {
     }
 }
 
-/// A line with all its values as JSON: VictoriaMetrics before 1.8x writes infinities bare.
+/// A line with all its values as JSON: VictoriaMetrics before 1.8x writes infinities bare, and a stale marker that
+/// comes first.
 fn in_json(line: &str) -> Cow<'_, str> {
     // Within a label the quotes would be escaped.
     let bare = line.split_once(r#""values":["#).and_then(|(_, rest)| rest.split_once(']'));
-    let Some((values, _)) = bare.filter(|(values, _)| values.contains("Inf")) else { return line.into() };
+    let Some((values, _)) = bare.filter(|(values, _)| values.contains("Inf") || values.contains("NaN"))
+    else {
+        return line.into();
+    };
     let quoted = values.split(',').map(|value| match value {
         "+Inf" => r#""Infinity""#,
         "-Inf" => r#""-Infinity""#,
+        "NaN" => "null",
         other => other,
     });
     line.replacen(values, &quoted.collect::<Vec<_>>().join(","), 1).into()
@@ -194,7 +213,7 @@ mod tests {
 
     #[test]
     fn numbers_without_a_word_in_json_are_read() {
-        for words in [r#"1,null,"Infinity","-Infinity","NaN""#, "1,null,+Inf,-Inf,null"] {
+        for words in [r#"1,null,"Infinity","-Infinity","NaN""#, "1,NaN,+Inf,-Inf,null"] {
             let body = format!(r#"{{"metric":{{"a":"Inf"}},"values":[{words}],"timestamps":[1,2,3,4,5]}}"#);
             let push = parse(body.as_bytes()).expect("well-formed");
             let values: Vec<String> = push.samples().iter().map(|sample| sample.value.to_string()).collect();

@@ -103,7 +103,7 @@ pub fn unpack(body: &[u8], packing: Packing, limits: Limits) -> Result<Vec<u8>, 
     packing.unpack(body, limits).or_else(|first| packing.other().unpack(body, limits).map_err(|_| first))
 }
 
-fn too_large(limit: usize) -> Refusal {
+pub(super) fn too_large(limit: usize) -> Refusal {
     Refusal::TooLarge(format!(
         "the body unpacks to more than {limit} bytes (server.max_body_bytes); send smaller requests"
     ))

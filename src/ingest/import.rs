@@ -175,6 +175,12 @@ pub(super) fn number(text: &str) -> Result<f64, String> {
 /// Names and values, as they stand in a line.
 pub(super) type Labels<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
+/// What labels are written in: text, or bytes where the protocol has it so.
+pub(super) trait Text: ToOwned + AsRef<[u8]> + Ord {}
+
+impl Text for str {}
+impl Text for [u8] {}
+
 /// The push that a body becomes, series by series.
 pub(super) struct Series<'i> {
     builder: PushBuilder,
@@ -189,7 +195,10 @@ impl<'i> Series<'i> {
     }
 
     /// Stores the labels of a series, sorted, with the extra ones.
-    pub(super) fn labels(&mut self, labels: &mut Labels<'_>) -> Result<Span, Refusal> {
+    pub(super) fn labels<T: Text + ?Sized>(
+        &mut self,
+        labels: &mut [(Cow<'_, T>, Cow<'_, T>)],
+    ) -> Result<Span, Refusal> {
         check(labels).map_err(Refusal::Bad)?;
         let extra_labels = &self.import.arguments.extra_labels;
         let mut count = 0;
@@ -254,33 +263,41 @@ impl<'i> Series<'i> {
 }
 
 /// Sorts labels and holds them to the rules of a section.
-fn check(labels: &mut Labels<'_>) -> Result<(), String> {
+fn check<T: Text + ?Sized>(labels: &mut [(Cow<'_, T>, Cow<'_, T>)]) -> Result<(), String> {
     labels.sort_unstable();
     match labels.first() {
         None => return Err("there are no labels".into()),
-        Some((name, _)) if name.is_empty() => return Err("a label has no name".into()),
+        Some((name, _)) if (**name).as_ref().is_empty() => return Err("a label has no name".into()),
         Some(_) => {}
     }
     match labels.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        Some(pair) => Err(format!("label {} stands there twice", one_line(&pair[0].0))),
+        Some(pair) => {
+            let name = String::from_utf8_lossy((*pair[0].0).as_ref());
+            Err(format!("label {} stands there twice", one_line(&name)))
+        }
         None => Ok(()),
     }
 }
 
 /// Writes two sorted runs of labels as one, and returns how many it wrote. Of two with one name, that of `extra` is taken.
-fn append(out: &mut Vec<u8>, labels: &Labels<'_>, extra: &[(String, String)]) -> usize {
+fn append<T: Text + ?Sized>(
+    out: &mut Vec<u8>,
+    labels: &[(Cow<'_, T>, Cow<'_, T>)],
+    extra: &[(String, String)],
+) -> usize {
     let mut count = 0;
-    let mut put = |name: &str, value: &str| {
-        wire::append_label(out, name.as_bytes(), value.as_bytes());
+    let mut put = |name: &[u8], value: &[u8]| {
+        wire::append_label(out, name, value);
         count += 1;
     };
-    let mut extra = extra.iter().peekable();
+    let mut extra = extra.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).peekable();
     for (name, value) in labels {
-        while let Some((name, value)) = extra.next_if(|(extra, _)| extra.as_str() < name.as_ref()) {
+        let name: &[u8] = (**name).as_ref();
+        while let Some((name, value)) = extra.next_if(|(extra, _)| *extra < name) {
             put(name, value);
         }
-        if extra.peek().is_none_or(|(extra, _)| extra != name) {
-            put(name, value);
+        if extra.peek().is_none_or(|(extra, _)| *extra != name) {
+            put(name, (**value).as_ref());
         }
     }
     for (name, value) in extra {

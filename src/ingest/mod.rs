@@ -12,6 +12,7 @@ pub mod import_json;
 mod labels;
 mod layout;
 pub mod lines;
+pub mod native;
 pub mod remote_write;
 
 pub use bounds::{Bound, Limits, Over};

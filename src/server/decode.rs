@@ -8,7 +8,7 @@ use crate::ingest::exposition::{self, Format};
 use crate::ingest::import::{Arguments, Import};
 use crate::ingest::lines::{Imported, Skipped};
 use crate::ingest::remote_write::{self, Message};
-use crate::ingest::{self, Refusal, csv, import_json};
+use crate::ingest::{self, Refusal, csv, import_json, native};
 use crate::model::Push;
 use crate::wire::NotCarried;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
@@ -60,6 +60,10 @@ pub(super) fn decode(
         PushRoute::Csv => {
             let (import, encoding) = import()?;
             csv::decode(&encoding.unpack(body, limits)?, &import)?.into()
+        }
+        PushRoute::Native => {
+            let (import, encoding) = import()?;
+            Decoded { push: native::decode(&encoding.unpack(body, limits)?, &import)?, ..Decoded::default() }
         }
         PushRoute::Exposition | PushRoute::Pushgateway => {
             let format = Format::of(header(CONTENT_TYPE))?;

@@ -19,14 +19,15 @@ pub(super) enum PushRoute {
     Push,
     Import,
     Csv,
+    Native,
     Exposition,
     /// As [`Self::Exposition`], with labels in the path.
     Pushgateway,
 }
 
 impl PushRoute {
-    const ALL: [Self; 6] =
-        [Self::Write, Self::Push, Self::Import, Self::Csv, Self::Exposition, Self::Pushgateway];
+    const ALL: [Self; 7] =
+        [Self::Write, Self::Push, Self::Import, Self::Csv, Self::Native, Self::Exposition, Self::Pushgateway];
 
     /// The path without its prefix, and the value of the label `route`.
     pub(super) fn path(self) -> &'static str {
@@ -35,6 +36,7 @@ impl PushRoute {
             Self::Push => "/api/v1/push",
             Self::Import => "/api/v1/import",
             Self::Csv => "/api/v1/import/csv",
+            Self::Native => "/api/v1/import/native",
             Self::Exposition => "/api/v1/import/prometheus",
             Self::Pushgateway => "/api/v1/import/prometheus/metrics/job",
         }

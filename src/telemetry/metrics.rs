@@ -128,6 +128,7 @@ pub const PUSH_ROUTES: &[&str] = &[
     "/api/v1/push",
     "/api/v1/import",
     "/api/v1/import/csv",
+    "/api/v1/import/native",
     "/api/v1/import/prometheus",
     "/api/v1/import/prometheus/metrics/job",
 ];

@@ -305,14 +305,11 @@ impl Disk {
     }
 }
 
-/// The paths below a folder, without RocksDB's own log, which is not recorded.
+/// The paths below a folder.
 fn list(folder: &Path, inner: &str, found: &mut Vec<String>) {
     let entries = fs::read_dir(folder.join(inner)).expect("the recorded folder");
     for entry in entries.map(|entry| entry.expect("the recorded folder")) {
         let name = entry.file_name().into_string().expect("the agent's file names are ASCII");
-        if name == "LOG" || name.starts_with("LOG.") {
-            continue;
-        }
         let path = if inner.is_empty() { name } else { format!("{inner}/{name}") };
         found.push(path.clone());
         if entry.file_type().expect("the recorded folder").is_dir() {

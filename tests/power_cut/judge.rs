@@ -5,8 +5,9 @@ use super::record::{MAX_BYTES, UPSTREAM};
 use pmm_buffer::config;
 use pmm_buffer::harness::Ledger;
 use pmm_buffer::model::Push;
-use pmm_buffer::queue::{OpenError, Options, Queue, ReadLimit, Reader};
+use pmm_buffer::queue::{self, OpenError, Options, Queue, ReadLimit, Reader};
 use pmm_buffer::telemetry::Metrics;
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -67,6 +68,17 @@ pub fn judge(folder: &Path, before: &Before<'_>) -> Result<Found, String> {
 fn options(folder: &Path) -> Options {
     let settings = config::Queue { max_bytes: MAX_BYTES, rewind: Duration::ZERO, ..config::Queue::default() };
     Options { path: folder.join("queue"), settings, clock: Arc::new(|| 0) }
+}
+
+/// True where CURRENT names a list of files that is not there.
+pub fn lost_its_list(folder: &Path) -> bool {
+    let path = options(folder).path;
+    fs::read_to_string(path.join("CURRENT")).is_ok_and(|name| !path.join(name.trim_end()).exists())
+}
+
+/// What the refusal says to do.
+pub fn repair(folder: &Path) -> Result<(), String> {
+    queue::repair(&options(folder).path).map_err(|error| error.to_string())
 }
 
 /// Takes the next batch as an upstream does that settles at once.

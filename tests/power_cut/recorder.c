@@ -69,12 +69,9 @@ __attribute__((constructor)) static void begin(void) {
     next_file = next_sync = (uint64_t)getpid() << 32;
 }
 
-/* RocksDB's own log is text for people: it holds no data, and stdio writes to it past our functions. */
 static int is_ours(const char *path) {
     if (trace < 0 || strncmp(path, folder, folder_length) != 0) return 0;
-    if (path[folder_length] != '/' && path[folder_length] != 0) return 0;
-    const char *name = strrchr(path, '/');
-    return strncmp(name, "/LOG", 4) != 0 || strcmp(name, "/LOCK") == 0;
+    return path[folder_length] == '/' || path[folder_length] == 0;
 }
 
 /* With the lock held. A trace with a hole would prove nothing. */

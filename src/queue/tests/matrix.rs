@@ -46,8 +46,8 @@ pub(super) fn content(folder: &std::path::Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     let file =
         |entry: fs::DirEntry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap());
-    // RocksDB's own log of what it did, and the lock, say nothing of what is stored.
-    entries.map(file).filter(|(name, _)| !name.starts_with("LO")).collect()
+    // The lock says nothing of what is stored.
+    entries.map(file).filter(|(name, _)| name != "LOCK").collect()
 }
 
 /// A fixture over a copy of `folder`, not opened yet.

@@ -144,7 +144,7 @@ fn make_the_store_of_this_version() {
     for entry in fs::read_dir(&folder).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
-        if ["LOCK", "LOG", "OPTIONS"].iter().any(|start| name.starts_with(start)) {
+        if ["LOCK", "OPTIONS"].iter().any(|start| name.starts_with(start)) {
             fs::remove_file(entry.path()).unwrap();
         }
     }

@@ -22,6 +22,7 @@ async fn every_route_is_there_under_every_prefix() {
     let agent = Agent::start(limits()).await;
     let mut client = agent.client().await;
     let line = br#"{"metric":{"__name__":"up"},"values":[1],"timestamps":[1700000000000]}"#;
+    let native = native_body();
     for prefix in ["", "/prometheus", "/victoriametrics"] {
         for route in ["/api/v1/write", "/api/v1/push"] {
             let answer = client.ask(&push_request(&format!("{prefix}{route}"), &body(1))).await;
@@ -30,6 +31,7 @@ async fn every_route_is_there_under_every_prefix() {
         for (path, body, status) in [
             ("/api/v1/import", &line[..], 204),
             ("/api/v1/import/csv?format=1:metric:up", b"1", 204),
+            ("/api/v1/import/native", &native[..], 204),
             ("/api/v1/import/prometheus", b"up 1", 204),
             ("/api/v1/import/prometheus/metrics/job/a", b"up 1", 200),
         ] {
@@ -41,7 +43,7 @@ async fn every_route_is_there_under_every_prefix() {
     for route in PUSH_ROUTES {
         assert_eq!(agent.accepted(route), 3, "{route}");
     }
-    assert_eq!(agent.queue.appended().len(), 18);
+    assert_eq!(agent.queue.appended().len(), 21);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -72,7 +74,7 @@ async fn a_push_without_series_is_answered_with_204_and_not_appended() {
 async fn an_unknown_path_gets_404_that_names_the_routes() {
     let agent = Agent::start(limits()).await;
     for request in [
-        push_request("/api/v1/import/native", b"up 1"),
+        push_request("/api/v1/import/influx", b"up 1"),
         b"GET /nothing HTTP/1.1\r\nHost: test\r\n\r\n".to_vec(),
     ] {
         let answer = agent.client().await.ask(&request).await;

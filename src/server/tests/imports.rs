@@ -82,7 +82,13 @@ async fn every_encoding_is_taken_on_every_import_route() {
     let mut client = agent.client().await;
     let json = br#"{"metric":{"__name__":"up"},"values":[1],"timestamps":[1700000000000]}"#;
     let csv = "/api/v1/import/csv?format=1:metric:up,2:time:unix_s";
-    for (path, body) in [("/api/v1/import", &json[..]), (PATH, b"up 1"), (csv, b"1,1700000000")] {
+    let native = native_body();
+    for (path, body) in [
+        ("/api/v1/import", &json[..]),
+        (PATH, b"up 1"),
+        (csv, b"1,1700000000"),
+        ("/api/v1/import/native", &native),
+    ] {
         for (encoding, packed) in [
             ("identity", body.to_vec()),
             ("gzip", gzipped(body)),
@@ -94,7 +100,7 @@ async fn every_encoding_is_taken_on_every_import_route() {
             assert_eq!(answer.status, 204, "{path} {encoding}: {answer:?}");
         }
     }
-    assert_eq!(appended(&agent), ["__name__=up 1 1700000000000"; 12]);
+    assert_eq!(appended(&agent), ["__name__=up 1 1700000000000"; 16]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -232,6 +232,14 @@ fn pack(bytes: &[u8]) -> Vec<u8> {
     snap::raw::Encoder::new().compress_vec(bytes).expect("small enough")
 }
 
+/// What VictoriaMetrics exports of one sample.
+fn native_body() -> Vec<u8> {
+    use crate::harness::{NativeBlock, NativeBody};
+    let mut body = NativeBody::new(NOW_MS, NOW_MS);
+    body.add(b"up\x01", &NativeBlock::new(&[NOW_MS], &[1]));
+    body.bytes
+}
+
 /// A whole push request.
 fn push_request(path: &str, body: &[u8]) -> Vec<u8> {
     let mut request = push_head(path, &format!("Content-Length: {}", body.len()));

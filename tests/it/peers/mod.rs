@@ -16,6 +16,7 @@ mod exposition;
 mod histograms;
 mod import;
 mod metrics;
+mod native;
 mod prometheus;
 mod remote_write;
 mod skipped;
