@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 export PMM_BUFFER_TEST_PEERS ?= $(CACHE)/peers
 CARGO ?= cargo
 
-.PHONY: help build demo test bench lint doc deny setup setup-peers clean
+.PHONY: help build demo test fuzz bench lint doc deny setup setup-peers clean
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -18,7 +18,7 @@ help: ## Lists these targets
 setup: ## Installs what the build needs (as root or with sudo), or says what to install
 	@scripts/setup.sh build
 
-setup-peers: ## Brings the real peers that the tests talk to (VictoriaMetrics, vmagent, Prometheus)
+setup-peers: ## Brings the real peers of the tests (VictoriaMetrics, vmagent, Prometheus, client libraries)
 	@scripts/setup.sh peers '$(PMM_BUFFER_TEST_PEERS)'
 
 build: setup ## Builds the release binary
@@ -30,6 +30,11 @@ demo: build ## Shows the main job: outage, kill -9, restart, catch-up, verdict
 
 test: setup setup-peers ## Builds what is needed and passes all tests
 	@$(CARGO) test --release --locked
+
+FUZZ_SECONDS ?= 5
+
+fuzz: setup ## Fuzzes each decoder for FUZZ_SECONDS (5) from the committed seeds
+	@scripts/fuzz.sh $(FUZZ_SECONDS)
 
 bench: setup setup-peers ## Runs the benchmarks
 	@$(CARGO) bench --locked

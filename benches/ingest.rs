@@ -1,7 +1,8 @@
 //! What a push costs before it reaches the queue: unpacking, walking, checking. `cargo bench --bench ingest`.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use pmm_buffer::harness::{Load, NativeBlock, NativeBody, Rng, pack, pack_v2};
+use pmm_buffer::config::BadLines;
+use pmm_buffer::harness::{Load, NativeBlock, NativeBody, Rng, json_lines, pack, pack_v2};
 use pmm_buffer::ingest::encoding::Packing;
 use pmm_buffer::ingest::exposition::{self, Format};
 use pmm_buffer::ingest::import::{Arguments, Import};
@@ -12,24 +13,9 @@ use std::fmt::Write;
 use std::hint::black_box;
 
 const SERIES: usize = 1_000;
-const LIMITS: Limits = Limits { unpacked_bytes: 32 << 20 };
+const LIMITS: Limits = Limits::of_bytes(32 << 20);
 /// 2026-01-01.
 const FIRST_MS: i64 = 1_767_225_600_000;
-
-fn as_json(push: &Push) -> Vec<u8> {
-    let text = |bytes| std::str::from_utf8(bytes).expect("our load is text");
-    let mut out = String::new();
-    for series in push.series() {
-        let labels = wire::labels(series.labels).map(|label| label.expect("sound"));
-        let labels: Vec<_> =
-            labels.map(|label| format!("{:?}:{:?}", text(label.name), text(label.value))).collect();
-        let [Sample { value, timestamp }] = series.samples else { panic!("one sample a series") };
-        let labels = labels.join(",");
-        writeln!(out, "{{\"metric\":{{{labels}}},\"values\":[{value}],\"timestamps\":[{timestamp}]}}")
-            .expect("in memory");
-    }
-    out.into_bytes()
-}
 
 fn as_text(push: &Push) -> Vec<u8> {
     let text = |bytes| std::str::from_utf8(bytes).expect("our load is text");
@@ -70,7 +56,7 @@ fn ingest(criterion: &mut Criterion) {
     let mut body = Vec::new();
     wire::encode(&push, &mut body);
     let (snappy_v1, snappy_v2) = (pack(&push), pack_v2(&push));
-    let json = as_json(&push);
+    let json = json_lines(&push);
     println!(
         "bytes a sample, unpacked: 1.0 {}, 2.0 {}, JSON {}",
         body.len() / SERIES,
@@ -96,16 +82,15 @@ fn ingest(criterion: &mut Criterion) {
             black_box(remote_write::decode_v2(&snappy_v2, Packing::Snappy, LIMITS, |_| true).expect("sound"))
         });
     });
+    let (arguments, bad_lines) = (Arguments::default(), BadLines::Refuse);
+    let import = Import { arguments, accepted_ms: FIRST_MS, limits: LIMITS, bad_lines };
     group.bench_function("import of JSON lines", |bencher| {
-        let import = Import { arguments: Arguments::default(), accepted_ms: FIRST_MS, limits: LIMITS };
         bencher.iter(|| black_box(import_json::decode(&json, &import).expect("sound")));
     });
     let text = as_text(&push);
     group.bench_function("import of Prometheus' text", |bencher| {
-        let import = Import { arguments: Arguments::default(), accepted_ms: FIRST_MS, limits: LIMITS };
         bencher.iter(|| black_box(exposition::decode(&text, Format::Prometheus, &import).expect("sound")));
     });
-    let import = Import { arguments: Arguments::default(), accepted_ms: FIRST_MS, limits: LIMITS };
     let blocks = NativeBody::of(&push).bytes;
     group.bench_function("import of native blocks of one sample", |bencher| {
         bencher.iter(|| black_box(native::decode(&blocks, &import).expect("sound")));

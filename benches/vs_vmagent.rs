@@ -1,12 +1,13 @@
 //! The agent beside Debian's vmagent, in turn (A B A B …), on the same load and the same upstream: CPU a
-//! sample, memory, wire bytes, and what an outage costs. Figures of one run are compared with each other only.
+//! sample, memory, wire bytes, what an outage costs, and imports of JSON lines. Figures of one run are compared with each
+//! other only.
 //!
 //! `cargo bench --bench vs_vmagent`; vmagent is looked for on PATH, then in `$PMM_BUFFER_TEST_PEERS/usr/bin`.
 
 use anyhow::bail;
 use comfy_table::{CellAlignment, Table};
 use pmm_buffer::harness::{
-    Flow, Launch, Load, ReservedPort, Schedule, SharedLedger, Upstream, Usage, find_peer,
+    Client, Flow, Launch, Load, ReservedPort, Schedule, SharedLedger, Upstream, Usage, find_peer, json_lines,
 };
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -17,6 +18,8 @@ const SERIES: usize = 1_000;
 const PERIOD: Duration = Duration::from_millis(200);
 const STEADY: Duration = Duration::from_secs(8);
 const OUTAGE: Duration = Duration::from_secs(8);
+/// Requests of an import, of a sample of each series.
+const IMPORTS: usize = 300;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// 2026-01-01, so that every run pushes the same.
 const FIRST_MS: i64 = 1_767_225_600_000;
@@ -38,6 +41,7 @@ struct Figures {
     current_s: f64,
     lost: f64,
     out_of_order: f64,
+    import_cpu_us: f64,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -122,7 +126,29 @@ async fn measure(kind: Kind, binary: &Path) -> anyhow::Result<Figures> {
         current_s,
         lost: verdict.lost as f64,
         out_of_order: verdict.out_of_order as f64,
+        import_cpu_us: measure_import(kind, binary).await?,
     })
+}
+
+/// CPU a sample of imports of JSON lines, a scrape in each request, until all is delivered.
+async fn measure_import(kind: Kind, binary: &Path) -> anyhow::Result<f64> {
+    let folder = tempfile::tempdir()?;
+    let upstream = Upstream::start(&SharedLedger::default())?;
+    let port = ReservedPort::new()?;
+    let mut agent = launch(kind, binary, &port, folder.path(), &upstream.url()).start()?;
+    agent.answers("/metrics", PATIENCE).await?;
+    let mut load = Load::new(7, 1, SERIES);
+    let bodies: Vec<_> =
+        (0..IMPORTS).map(|at| json_lines(&load.next_scrape(FIRST_MS + at as i64 * 5_000))).collect();
+    let idle = agent.usage()?;
+    let mut client = Client::new(port.address());
+    for body in bodies {
+        let answer = client.post("/api/v1/import", &[], body).await?;
+        anyhow::ensure!(answer.status == 204, "an import was answered with {}", answer.status);
+    }
+    let samples = (IMPORTS * SERIES) as u64;
+    until("the last import", || upstream.totals().samples >= samples).await?;
+    Ok((agent.usage()?.cpu - idle.cpu).as_secs_f64() * 1e6 / samples as f64)
 }
 
 async fn until(what: &str, mut done: impl FnMut() -> bool) -> anyhow::Result<()> {
@@ -138,7 +164,7 @@ async fn until(what: &str, mut done: impl FnMut() -> bool) -> anyhow::Result<()>
 
 fn report(buffer: &[Figures], peer: &[Figures]) {
     type Pick = fn(&Figures) -> f64;
-    let rows: [(&str, Pick); 9] = [
+    let rows: [(&str, Pick); 10] = [
         ("CPU a sample, steady (µs)", |f| f.steady_cpu_us),
         ("CPU a sample, with outage and catch-up (µs)", |f| f.all_cpu_us),
         ("resident memory, steady (MiB)", |f| f.steady_resident_mib),
@@ -148,6 +174,7 @@ fn report(buffer: &[Figures], peer: &[Figures]) {
         ("current again after (s)", |f| f.current_s),
         ("samples lost", |f| f.lost),
         ("samples out of order", |f| f.out_of_order),
+        ("CPU a sample, import of JSON lines (µs)", |f| f.import_cpu_us),
     ];
     let mut table = Table::new();
     table.set_header(["median (least to most)", "pmm-buffer", "vmagent", "ratio"]);

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Brings what the build (`build`) or the tests (`peers DIR`) need, or says exactly what to install.
 set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
@@ -64,6 +65,35 @@ peers() {
     done
 }
 
+# Libraries of PyPI and npm, in a folder of our own. What is there is kept as long as the lists are the same.
+clients() {
+    local dir=$1/clients lists=$root/tests/it/peers/clients stamp
+    stamp=$(cat "$lists/requirements.txt" "$lists/package-lock.json" | cksum)
+    [ "$(cat "$dir/stamp" 2>/dev/null)" = "$stamp" ] && return 0
+    say "installing client libraries into $dir"
+    rm -rf "$dir"
+    mkdir -p "$dir"
+    if ! make_python "$dir/python" || ! have_npm; then
+        say "the tests push with client libraries; Python 3.10 or later with venv, or Node.js 18 or later with npm, is missing"
+        say "install them (Debian: sudo apt-get install python3-venv nodejs npm), then run this again"
+        exit 1
+    fi
+    "$dir/python/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$lists/requirements.txt"
+    cp "$lists/package.json" "$lists/package-lock.json" "$dir"
+    npm ci --prefix "$dir" --silent --no-audit --no-fund --ignore-scripts
+    printf '%s\n' "$stamp" >"$dir/stamp"
+}
+
+make_python() {
+    python3 -m venv "$1" >/dev/null 2>&1 && return 0
+    apt_install python3-venv && python3 -m venv --clear "$1"
+}
+
+have_npm() {
+    command -v node >/dev/null && command -v npm >/dev/null && return 0
+    apt_install nodejs npm
+}
+
 fetch_package() {
     local package=$1 dir=$2
     command -v apt-get >/dev/null || return 1
@@ -79,6 +109,6 @@ fetch_package() {
 
 case ${1:-} in
     build) build ;;
-    peers) peers "${2:?usage: setup.sh peers DIR}" ;;
+    peers) peers "${2:?usage: setup.sh peers DIR}"; clients "$2" ;;
     *) say "usage: setup.sh build | peers DIR"; exit 64 ;;
 esac

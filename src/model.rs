@@ -166,6 +166,16 @@ impl PartialEq for Push {
 
 impl Eq for Push {}
 
+/// Where a [`PushBuilder`] stood, to go back to.
+#[derive(Debug, Clone, Copy)]
+pub struct Mark {
+    arena: usize,
+    series: usize,
+    samples: usize,
+    request_extras: usize,
+    counts: Counts,
+}
+
 /// Builds a [`Push`] series by series. The caller keeps the rules of a label section (sorted, unique,
 /// names not empty); `ingest` checks them, the queue's decoder trusts what it wrote.
 #[derive(Debug, Default)]
@@ -258,6 +268,31 @@ impl PushBuilder {
     pub fn request_extra(&mut self, field: Span, is_metadata: bool) {
         self.push.request_extras.push(field);
         self.push.counts.metadata += u32::from(is_metadata);
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.push.counts
+    }
+
+    /// Where the builder stands, between two series.
+    pub fn mark(&self) -> Mark {
+        Mark {
+            arena: self.push.arena.len(),
+            series: self.push.series.len(),
+            samples: self.push.samples.len(),
+            request_extras: self.push.request_extras.len(),
+            counts: self.push.counts,
+        }
+    }
+
+    /// Takes back all that was added since `mark`: a series half read, or several.
+    pub fn rewind(&mut self, mark: Mark) {
+        let Mark { arena, series, samples, request_extras, counts } = mark;
+        self.push.arena.truncate(arena);
+        self.push.series.truncate(series);
+        self.push.samples.truncate(samples);
+        self.push.request_extras.truncate(request_extras);
+        self.push.counts = counts;
     }
 
     /// Reserves room for the given numbers of series and samples.

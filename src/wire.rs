@@ -17,6 +17,7 @@
 //! follow it in the same `TimeSeries` become extras with it, so that the order of the series is kept:
 //! column first, extras after.
 
+mod allowance;
 mod carried;
 mod field;
 mod labels;
@@ -24,9 +25,10 @@ mod labels;
 mod tests;
 mod v2;
 
+pub(crate) use allowance::Allowance;
 pub(crate) use field::put_varint;
 pub use labels::{Label, Labels, append_label, label_len, labels, metric_name};
-pub use v2::{NotCarried, decode_v2};
+pub use v2::{MostV2, NotCarried, decode_v2};
 
 use crate::model::{Counts, Push, PushBuilder, Sample, SeriesView, Span};
 use field::{FIXED64, Field, Fields, VARINT, field_len, put_head, varint_len};
@@ -47,23 +49,40 @@ const EXEMPLAR_TIMESTAMP: u32 = 3;
 /// reach everything. Callers bound bodies far below.
 pub const MAX_BODY: usize = 512 << 20;
 
-/// A sample with a timestamp after 1971 takes nine bytes and more. Bodies with many smaller ones are made to
-/// fill memory: two such bytes would become sixteen. The first thousand may be as small as they like.
+/// A sample with a timestamp after 1971 takes nine bytes and more; two would become sixteen.
 const SMALLEST_SAMPLE: usize = 8;
-const SMALL_SAMPLES_ALLOWED: usize = 1024;
 
-/// A body that is not a `WriteRequest`.
+/// A body that is not a request, or holds more than it may.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("at byte {offset}: {what}")]
 pub struct WireError {
     pub offset: usize,
     pub what: String,
+    pub kind: WireErrorKind,
+}
+
+/// What kind of thing is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WireErrorKind {
+    /// It cannot be read, or breaks a rule of its format.
+    Malformed,
+    /// It has many parts for its size, or comes to more bytes than it may.
+    TooLarge,
+    TooManySymbols {
+        found: usize,
+        most: usize,
+    },
 }
 
 impl WireError {
     #[cold]
     fn new(offset: usize, what: impl Into<String>) -> Self {
-        Self { offset, what: what.into() }
+        Self { offset, what: what.into(), kind: WireErrorKind::Malformed }
+    }
+
+    #[cold]
+    fn too_large(offset: usize, what: impl Into<String>) -> Self {
+        Self { offset, what: what.into(), kind: WireErrorKind::TooLarge }
     }
 }
 
@@ -215,7 +234,7 @@ pub fn decode_with<E: From<WireError>>(
 ) -> Result<Push, E> {
     let length = body.len();
     if length > MAX_BODY {
-        return Err(WireError::new(MAX_BODY, format!("the body goes on for {length} bytes")).into());
+        return Err(WireError::too_large(MAX_BODY, format!("the body goes on for {length} bytes")).into());
     }
     let mut walk = Walk::new(&body);
     let mut series = 0;
@@ -255,8 +274,7 @@ struct Walk {
     extras: Run,
     /// The series being read has had a sample that does not fit the column.
     has_carried: bool,
-    samples: usize,
-    max_samples: usize,
+    allowance: Allowance,
 }
 
 impl Walk {
@@ -272,8 +290,7 @@ impl Walk {
             labels: Run::default(),
             extras: Run::default(),
             has_carried: false,
-            samples: 0,
-            max_samples: body.len() / SMALLEST_SAMPLE + SMALL_SAMPLES_ALLOWED,
+            allowance: Allowance::of(body.len(), SMALLEST_SAMPLE),
         }
     }
 
@@ -305,9 +322,8 @@ impl Walk {
 
     #[inline]
     fn sample(&mut self, body: &[u8], field: &Field) -> Result<(), WireError> {
-        self.samples += 1;
-        if self.samples > self.max_samples {
-            return Err(WireError::new(field.whole.start, "too many samples for the size of the body"));
+        if !self.allowance.take(1) {
+            return Err(WireError::too_large(field.whole.start, "too many samples for the size of the body"));
         }
         let mut sample = Sample { value: 0.0, timestamp: 0 };
         let mut others = Vec::new();

@@ -7,7 +7,7 @@ use pmm_buffer::ingest::Limits;
 use pmm_buffer::ingest::encoding::Encoding;
 use pmm_buffer::ingest::import::Arguments;
 
-const LIMITS: Limits = Limits { unpacked_bytes: 1 << 20 };
+const LIMITS: Limits = Limits::of_bytes(1 << 20);
 
 fuzz_target!(|data: &[u8]| {
     if let Ok(text) = std::str::from_utf8(data) {

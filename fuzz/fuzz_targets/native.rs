@@ -3,13 +3,15 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use pmm_buffer::config::BadLines;
 use pmm_buffer::ingest::import::{Arguments, Import};
 use pmm_buffer::ingest::{Limits, native};
 use pmm_buffer::wire;
 
 fuzz_target!(|data: &[u8]| {
-    let limits = Limits { unpacked_bytes: 1 << 20 };
-    let import = Import { arguments: Arguments::default(), accepted_ms: 1_700_000_000_000, limits };
+    let limits = Limits::of_bytes(1 << 20);
+    let (arguments, bad_lines) = (Arguments::default(), BadLines::Refuse);
+    let import = Import { arguments, accepted_ms: 1_700_000_000_000, limits, bad_lines };
     let Ok(push) = native::decode(data, &import) else { return };
     assert!(size_of_val(push.samples()) <= limits.unpacked_bytes);
     let mut sent = Vec::new();

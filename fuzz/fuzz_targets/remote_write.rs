@@ -8,7 +8,7 @@ use pmm_buffer::ingest::{Limits, remote_write};
 use pmm_buffer::queue::columns::{Decoder, Encoder};
 use pmm_buffer::wire;
 
-const LIMITS: Limits = Limits { unpacked_bytes: 32 << 20 };
+const LIMITS: Limits = Limits::of_bytes(32 << 20);
 
 fuzz_target!(|data: &[u8]| {
     // What is wrong with the labels is not looked at here, so that more of what is made reaches the codec.

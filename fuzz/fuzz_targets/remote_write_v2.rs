@@ -3,12 +3,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pmm_buffer::wire::{self, WireError};
+use pmm_buffer::wire::{self, MostV2, WireError};
 
 const MOST: usize = 1 << 20;
 
 fuzz_target!(|data: &[u8]| {
-    let decoded = wire::decode_v2::<WireError>(data, MOST, |_, section| Ok(section.len()), |_| true);
+    let most = MostV2 { bytes: MOST, symbols: MOST };
+    let decoded = wire::decode_v2::<WireError>(data, most, |_, section| Ok(section.len()), |_| true);
     if let Ok((push, _)) = decoded {
         let held: usize = push.series().map(|series| series.labels.len() + series.extras.len()).sum();
         assert!(held <= MOST, "{held} bytes");

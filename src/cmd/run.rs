@@ -90,11 +90,11 @@ impl Agent {
             Replay::spawn(reader, settings, metrics.clone(), wall_clock, RandomState::new().hash_one(()))
         };
         let replays: Vec<_> = settings(&config).map(spawn).collect();
-        let limits = config.server.clone();
+        let (server, import) = (config.server.clone(), config.import);
         let config = watch::Sender::new(Arc::new(config));
         let overview = Overview::new(queue.view(), &replays, config.subscribe(), metrics.clone());
         let status = Arc::new(move || overview.status());
-        let state = State::new(queue.appender(), limits, metrics, status, Arc::new(wall_clock_ms));
+        let state = State::new(queue.appender(), server, import, metrics, status, Arc::new(wall_clock_ms));
         Ok(Self { source, config, level, queue, listener, state, replays, signals })
     }
 

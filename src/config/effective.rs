@@ -2,8 +2,8 @@
 
 use super::units::{format_duration, format_size};
 use super::{
-    Auth, Config, LogFormat, LogLevel, Secret, SecretSource, SyncMode, Upstream, UpstreamKind, WhenFull,
-    word_of,
+    Auth, BadLines, Config, LogFormat, LogLevel, Secret, SecretSource, SyncMode, Upstream, UpstreamKind,
+    WhenFull, word_of,
 };
 use std::fmt::{Display, Write as _};
 use std::net::SocketAddrV4;
@@ -22,16 +22,33 @@ fn masked_query(url: &str) -> String {
 /// Writes every option with the value in force; secrets as `<secret>`.
 pub fn effective(config: &Config) -> String {
     let mut out = Writer { text: String::with_capacity(1024), depth: 0 };
-    let Config { listen, data_dir, max_memory, server, queue, upstreams, replay, log, shutdown_grace } =
-        config;
+    let Config {
+        listen,
+        data_dir,
+        max_memory,
+        server,
+        import,
+        queue,
+        upstreams,
+        replay,
+        log,
+        shutdown_grace,
+    } = config;
     out.line("listen", text(&listen.to_string()));
     out.line("data_dir", path(data_dir));
     out.line("shutdown_grace", format_duration(*shutdown_grace));
     out.line("max_memory", format_size(*max_memory as u64));
     out.section("server", |out| {
         out.line("max_body_bytes", format_size(server.max_body_bytes as u64));
+        for (key, value) in server.bounds.written() {
+            out.line(key, value);
+        }
+        out.line("max_bodies", server.max_bodies);
         out.line("max_connections", server.max_connections);
         out.line("read_timeout", format_duration(server.read_timeout));
+    });
+    out.section("import", |out| {
+        out.line("bad_lines", word_of(&BadLines::WORDS, &import.bad_lines));
     });
     out.section("queue", |out| {
         out.line("max_bytes", format_size(queue.max_bytes));

@@ -11,6 +11,7 @@
 //! secrets masked, and [`difference`] says what of a changed file can be applied without a restart.
 
 mod auth;
+mod bounds;
 mod effective;
 mod load;
 mod memory;
@@ -28,6 +29,7 @@ mod validate;
 mod value;
 mod yaml;
 
+pub use bounds::Bounds;
 pub use effective::effective;
 pub use load::{Loaded, load};
 pub use memory::{DICTIONARY_BYTES, SERIES_BYTES, STORE_CACHE_BYTES};
@@ -55,6 +57,8 @@ pub struct Config {
     pub max_memory: usize,
     /// Limits of the listener.
     pub server: Server,
+    /// How imports are read.
+    pub import: Import,
     /// The queue on disk.
     pub queue: Queue,
     /// Where everything is sent; at least one, with names of their own.
@@ -82,6 +86,7 @@ impl Default for Config {
             data_dir: "/var/lib/pmm-buffer".into(),
             max_memory: memory::set_aside(&Queue::default(), &[]) + Server::default().max_in_flight_bytes,
             server: Server::default(),
+            import: Import::default(),
             queue: Queue::default(),
             upstreams: Vec::new(),
             replay: Replay::default(),
@@ -107,6 +112,14 @@ pub struct Server {
     ///
     /// More wait until one ends.
     pub max_connections: usize,
+    /// Pushes at once, from the first byte of the body to the answer. Default 256, 1 to 65536.
+    ///
+    /// More wait until one is answered, then get 503.
+    pub max_bodies: usize,
+    /// How much one push may hold.
+    ///
+    /// One with more is refused.
+    pub bounds: Bounds,
     /// How long a body may take to arrive, and a push may wait for memory. Default 30 s, 1 s to 10 min.
     pub read_timeout: Duration,
 }
@@ -117,9 +130,37 @@ impl Default for Server {
             max_body_bytes: 32 << 20,
             max_in_flight_bytes: 128 << 20,
             max_connections: 512,
+            max_bodies: 256,
+            bounds: Bounds::DEFAULT,
             read_timeout: Duration::from_secs(30),
         }
     }
+}
+
+/// How imports are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Import {
+    /// What becomes of a line that cannot be taken. Default refuse.
+    pub bad_lines: BadLines,
+}
+
+impl Default for Import {
+    fn default() -> Self {
+        Self { bad_lines: BadLines::Refuse }
+    }
+}
+
+/// What becomes of a line of an import that cannot be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadLines {
+    /// The request is refused whole, by the line's number.
+    Refuse,
+    /// It is passed over, counted and logged, and the rest is taken: what VictoriaMetrics does.
+    Skip,
+}
+
+impl BadLines {
+    pub(crate) const WORDS: [(&'static str, Self); 2] = [("refuse", Self::Refuse), ("skip", Self::Skip)];
 }
 
 /// The queue on disk.

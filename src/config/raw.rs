@@ -48,12 +48,20 @@ macro_rules! section {
 
 section! {
     /// The file itself.
-    File { listen, data_dir, shutdown_grace, max_memory, server, queue, replay, log, remote_write }
+    File { listen, data_dir, shutdown_grace, max_memory, server, import, queue, replay, log, remote_write }
 }
 
 section! {
     /// `server`
-    Server { max_body_bytes, max_connections, read_timeout }
+    Server {
+        max_body_bytes, max_series, max_samples, max_labels, max_label_name_bytes, max_label_value_bytes,
+        max_line_bytes, max_symbols, max_bodies, max_connections, read_timeout,
+    }
+}
+
+section! {
+    /// `import`
+    Import { bad_lines }
 }
 
 section! {

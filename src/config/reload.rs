@@ -26,7 +26,18 @@ impl Reload {
 /// upstreams.
 pub fn difference(old: &Config, new: &Config) -> Reload {
     // Names every field, so that a new one cannot be forgotten here.
-    let Config { listen, data_dir, max_memory, server, queue, upstreams, replay, log, shutdown_grace } = old;
+    let Config {
+        listen,
+        data_dir,
+        max_memory,
+        server,
+        import,
+        queue,
+        upstreams,
+        replay,
+        log,
+        shutdown_grace,
+    } = old;
     let mut reload = Reload::default();
     let mut compare = |key: &str, differs: bool, applies: bool| {
         if differs {
@@ -39,8 +50,13 @@ pub fn difference(old: &Config, new: &Config) -> Reload {
     compare("shutdown_grace", *shutdown_grace != new.shutdown_grace, true);
     compare("max_memory", *max_memory != new.max_memory, true);
     compare("server.max_body_bytes", server.max_body_bytes != new.server.max_body_bytes, true);
+    for ((key, old), (_, new)) in server.bounds.written().zip(new.server.bounds.written()) {
+        compare(&format!("server.{key}"), old != new, true);
+    }
+    compare("server.max_bodies", server.max_bodies != new.server.max_bodies, true);
     compare("server.max_connections", server.max_connections != new.server.max_connections, true);
     compare("server.read_timeout", server.read_timeout != new.server.read_timeout, true);
+    compare("import.bad_lines", import.bad_lines != new.import.bad_lines, true);
     compare("queue.max_bytes", queue.max_bytes != new.queue.max_bytes, false);
     compare("queue.max_age", queue.max_age != new.queue.max_age, false);
     compare("queue.min_free_disk", queue.min_free_disk != new.queue.min_free_disk, false);

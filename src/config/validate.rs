@@ -7,7 +7,8 @@ use super::units::{GIB, KIB, MIB, TIB, format_duration, format_size, parse_durat
 use super::value::Reader;
 use super::yaml::{Node, Value};
 use super::{
-    Config, Log, LogFormat, LogLevel, Queue, Replay, Server, SyncMode, Upstream, WhenFull, remote_write,
+    BadLines, Bounds, Config, Import, Log, LogFormat, LogLevel, Queue, Replay, Server, SyncMode, Upstream,
+    WhenFull, remote_write,
 };
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -16,6 +17,7 @@ use std::time::Duration;
 const MAX_BODY_BYTES: RangeInclusive<u64> = 64 * KIB..=256 * MIB;
 const MAX_MEMORY: RangeInclusive<u64> = 64 * MIB..=64 * GIB;
 const MAX_CONNECTIONS: RangeInclusive<usize> = 1..=65_536;
+const MAX_BODIES: RangeInclusive<usize> = 1..=65_536;
 const READ_TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
 const QUEUE_MAX_BYTES: RangeInclusive<u64> = 16 * MIB..=16 * TIB;
 /// 0 is for ever.
@@ -49,6 +51,7 @@ pub(super) fn config(file: raw::File, reader: &mut Reader) -> Config {
             .unwrap_or(default.shutdown_grace),
         max_memory: default.max_memory,
         server,
+        import: import(&section(file.import, reader), reader),
         queue: queue(&section(file.queue, reader), reader),
         replay: replay(&section(file.replay, reader), reader),
         log: log(&section(file.log, reader), reader),
@@ -85,11 +88,18 @@ fn server(raw: &raw::Server, reader: &mut Reader) -> Server {
         max_connections: reader
             .count(raw.max_connections.as_ref(), MAX_CONNECTIONS)
             .unwrap_or(default.max_connections),
+        max_bodies: reader.count(raw.max_bodies.as_ref(), MAX_BODIES).unwrap_or(default.max_bodies),
+        bounds: Bounds::read(raw, reader),
         read_timeout: reader
             .duration(raw.read_timeout.as_ref(), READ_TIMEOUT)
             .unwrap_or(default.read_timeout),
         ..default
     }
+}
+
+fn import(raw: &raw::Import, reader: &mut Reader) -> Import {
+    let default = Import::default();
+    Import { bad_lines: reader.word(raw.bad_lines.as_ref(), &BadLines::WORDS).unwrap_or(default.bad_lines) }
 }
 
 /// Divides `max_memory`. `body` is the node of `max_body_bytes`, which is to blame where `max_memory` was not given.

@@ -37,7 +37,7 @@ pub use load::{HostLoad, Load, MAX_SERIES};
 pub use native::{NativeBlock, NativeBody, NativeForm, native_column, native_name};
 pub use peer::find_peer;
 pub use port::ReservedPort;
-pub use pusher::{PushRefused, Pusher, pack, pack_v2};
+pub use pusher::{PushRefused, Pusher, json_lines, pack, pack_v2};
 pub use relay::Relay;
 pub use rng::Rng;
 pub use upstream::{Mode, Seen, Totals, Upstream};

@@ -55,6 +55,23 @@ pub fn pack_v2(push: &Push) -> Bytes {
     snappy(&v2::Request { symbols, timeseries }.encode_to_vec())
 }
 
+/// The body of an import of JSON lines with the labels and samples of a push, a line a series.
+pub fn json_lines(push: &Push) -> Bytes {
+    let text = |bytes| std::str::from_utf8(bytes).expect("BUG: the harness' loads are text");
+    let list = |items: Vec<String>| items.join(",");
+    let mut out = String::new();
+    for series in push.series() {
+        let labels = wire::labels(series.labels).map(|label| label.expect("BUG: a push holds sound labels"));
+        // Texts without control characters are quoted in the same way in both.
+        let labels = labels.map(|label| format!("{:?}:{:?}", text(label.name), text(label.value)));
+        let (labels, samples) = (list(labels.collect()), series.samples.iter());
+        let values = list(samples.clone().map(|sample| sample.value.to_string()).collect());
+        let timestamps = list(samples.map(|sample| sample.timestamp.to_string()).collect());
+        out += &format!("{{\"metric\":{{{labels}}},\"values\":[{values}],\"timestamps\":[{timestamps}]}}\n");
+    }
+    out.into()
+}
+
 fn snappy(body: &[u8]) -> Bytes {
     let packed = snap::raw::Encoder::new().compress_vec(body);
     packed.expect("BUG: a push is far below the 4 GiB that snappy takes").into()

@@ -10,15 +10,17 @@
 //! value of a metric is a sample; an empty one is none, and an empty label is no label. A value in `"` may hold commas,
 //! and `""` for a quote, but no end of line.
 //!
-//! VictoriaMetrics passes over a header because it passes over every line that it cannot read. Here a bad line refuses
-//! the request, by its number, and only a first line without a number in any column of a metric is taken for a header.
+//! VictoriaMetrics passes over a header because it passes over every line that it cannot read. Here only a first line
+//! without a number in any column of a metric is taken for a header; for bad lines see [`lines`].
 //!
 //! Source: docs.victoriametrics.com, "How to import CSV data", and lib/protoparser/csvimport.
 
 use super::import::{Import, Labels, NAME, Series, number, text_of};
 use super::layout::Layout;
+use super::lines::{self, Imported};
 use super::{Refusal, one_line};
-use crate::model::{Push, Sample, Span};
+use crate::model::{Sample, Span};
+use crate::wire::Allowance;
 use std::borrow::Cow;
 
 /// What a column holds.
@@ -115,39 +117,31 @@ fn columns(format: &str) -> Result<Vec<Column>, String> {
     Ok(columns)
 }
 
-/// A sample takes that much and more. Bodies with many smaller ones are made to fill memory. The first thousand may be
-/// as small as they like.
+/// A sample takes that much and more.
 const SMALLEST_SAMPLE: usize = 4;
-const SMALL_SAMPLES_ALLOWED: usize = 1024;
 
 /// Decodes a body that is not packed.
-pub fn decode(body: &[u8], import: &Import) -> Result<Push, Refusal> {
+pub fn decode(body: &[u8], import: &Import) -> Result<Imported, Refusal> {
     let format = import.arguments.format().unwrap_or_default();
     let columns = columns(format).map_err(|what| Refusal::Bad(format!("in the argument format, {what}")))?;
     let mut rows = Rows {
-        series: Series::new(import),
         columns: &columns,
-        most: body.len() / SMALLEST_SAMPLE + SMALL_SAMPLES_ALLOWED,
+        allowance: Allowance::of(body.len(), SMALLEST_SAMPLE),
         metrics: Vec::new(),
         labels: Labels::new(),
     };
     let mut is_first = true;
-    for (at, line) in body.split(|byte| *byte == b'\n').enumerate() {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if !line.is_empty() {
-            rows.add(line, is_first).map_err(|refusal| refusal.in_line(at + 1))?;
-            is_first = false;
-        }
-    }
-    Ok(rows.series.finish())
+    lines::read(body, import, |series, line| match line.strip_suffix(b"\r").unwrap_or(line) {
+        [] => Ok(()),
+        line => rows.add(series, line, std::mem::take(&mut is_first)),
+    })
 }
 
 /// Reads line by line; what a line needs is allocated once for all.
 struct Rows<'b> {
-    series: Series<'b>,
     columns: &'b [Column],
     /// Samples that may still come.
-    most: usize,
+    allowance: Allowance,
     /// Names and values as they are written.
     metrics: Vec<(&'b str, Cow<'b, str>)>,
     labels: Labels<'b>,
@@ -155,7 +149,7 @@ struct Rows<'b> {
 
 impl<'b> Rows<'b> {
     /// Adds the samples of one line. The first one may be a header.
-    fn add(&mut self, line: &'b [u8], may_be_header: bool) -> Result<(), Refusal> {
+    fn add(&mut self, series: &mut Series<'_>, line: &'b [u8], may_be_header: bool) -> Result<(), Refusal> {
         let time = self.read(line).map_err(Refusal::Bad)?;
         let is_number = |(_, text): &(&str, Cow<'_, str>)| number(text).is_ok();
         if may_be_header && !self.metrics.is_empty() && !self.metrics.iter().any(is_number) {
@@ -163,12 +157,11 @@ impl<'b> Rows<'b> {
         }
         let timestamp = match time {
             Some((time, text)) => time.ms(&text).map_err(Refusal::Bad)?,
-            None => self.series.default_ms(),
+            None => series.default_ms(),
         };
-        if self.metrics.len() > self.most {
-            return Err(Refusal::Bad("too many samples for the size of the body".into()));
+        if !self.allowance.take(self.metrics.len()) {
+            return Err(Refusal::TooLarge("too many samples for the size of the body".into()));
         }
-        self.most -= self.metrics.len();
         self.labels.push((NAME.into(), Cow::Borrowed("")));
         for (metric, text) in self.metrics.drain(..) {
             let value = number(&text)
@@ -176,9 +169,9 @@ impl<'b> Rows<'b> {
             // Where the name stands among the labels changes when they are sorted.
             let name = self.labels.iter_mut().find(|(name, _)| name == NAME);
             name.expect("BUG: it was put there").1 = metric.into();
-            let section = self.series.labels(&mut self.labels)?;
-            self.series.sample(Sample { value, timestamp });
-            self.series.close(section, Span::default());
+            let section = series.labels(&mut self.labels)?;
+            series.sample(Sample { value, timestamp });
+            series.close(section, Span::default())?;
         }
         Ok(())
     }
@@ -236,8 +229,14 @@ fn next_field(text: &str) -> Result<(Cow<'_, str>, Option<&str>), String> {
 mod tests {
     use super::super::import::tests::{NOW_MS, import};
     use super::*;
+    use crate::model::Push;
     use crate::wire;
     use proptest::prelude::*;
+
+    /// What is taken of a body where no line is skipped.
+    fn decode(body: &[u8], import: &Import) -> Result<Push, Refusal> {
+        super::decode(body, import).map(|imported| imported.push)
+    }
 
     fn read(format: &str, body: &str) -> Result<Push, Refusal> {
         let format: String = format.bytes().map(|byte| format!("%{byte:02x}")).collect();
@@ -262,7 +261,7 @@ mod tests {
     #[track_caller]
     fn refused(format: &str, body: &str) -> String {
         match read(format, body) {
-            Err(Refusal::Bad(what)) => what,
+            Err(refusal) => refusal.to_string(),
             other => panic!("{body}: {other:?}"),
         }
     }

@@ -188,7 +188,7 @@ mod tests {
     use proptest::prelude::*;
     use std::io::Write;
 
-    const LIMITS: Limits = Limits { unpacked_bytes: 1 << 20 };
+    const LIMITS: Limits = Limits::of_bytes(1 << 20);
 
     fn pack(packing: Packing, body: &[u8]) -> Vec<u8> {
         match packing {

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! One grammar reads both, and takes what either allows. Comments are passed over, and with them the metadata in
-//! `# HELP`, `# TYPE` and `# UNIT` (as VictoriaMetrics does) and `# EOF`. Exemplars go on with their sample. A bad line
-//! refuses the whole request, by its number; the last line needs no newline.
+//! `# HELP`, `# TYPE` and `# UNIT` (as VictoriaMetrics does) and `# EOF`. Exemplars go on with their sample. The last line
+//! needs no newline; for bad ones see [`lines`].
 //!
 //! The formats differ in the unit of time: milliseconds in Prometheus', seconds in OpenMetrics. VictoriaMetrics tells
 //! them by size in both, and so pushers rely on that: below 2^31 they are seconds, and 0 is no time. Where the
@@ -17,8 +17,10 @@
 //! lib/protoparser/prometheus.
 
 use super::import::{Import, Labels, NAME, Series, number, text_of};
+use super::lines::{self, Imported};
 use super::{Refusal, one_line};
-use crate::model::{Push, Sample, Span};
+use crate::model::{Sample, Span};
+use crate::wire::Allowance;
 use std::borrow::Cow;
 
 /// What `Content-Type` says the text is.
@@ -75,30 +77,23 @@ impl Format {
     }
 }
 
-/// A line of a sample takes that much and more. Bodies with many smaller ones are made to fill memory: four bytes would
-/// become fifty. The first thousand may be as small as they like.
+/// A line of a sample takes that much and more; four bytes would become fifty.
 const SMALLEST_LINE: usize = 16;
-const SMALL_LINES_ALLOWED: usize = 1024;
 
 /// Decodes a body that is not packed.
-pub fn decode(body: &[u8], format: Format, import: &Import) -> Result<Push, Refusal> {
-    let mut most = body.len() / SMALLEST_LINE + SMALL_LINES_ALLOWED;
-    let mut series = Series::new(import);
+pub fn decode(body: &[u8], format: Format, import: &Import) -> Result<Imported, Refusal> {
+    let mut allowance = Allowance::of(body.len(), SMALLEST_LINE);
     let (mut labels, mut of_exemplar) = (Labels::new(), Labels::new());
-    for (at, line) in body.split(|byte| *byte == b'\n').enumerate() {
+    lines::read(body, import, |series, line| {
         let line = line.trim_ascii();
         if line.is_empty() || line[0] == b'#' {
-            continue;
+            return Ok(());
         }
-        let added = if most == 0 {
-            Err(Refusal::Bad("too many lines for the size of the body".into()))
-        } else {
-            add(&mut series, line, format, &mut labels, &mut of_exemplar)
-        };
-        added.map_err(|refusal| refusal.in_line(at + 1))?;
-        most -= 1;
-    }
-    Ok(series.finish())
+        if !allowance.take(1) {
+            return Err(Refusal::TooLarge("too many lines for the size of the body".into()));
+        }
+        add(series, line, format, &mut labels, &mut of_exemplar)
+    })
 }
 
 /// Adds the sample of one line. The labels are handed in so that they are allocated once for all lines.
@@ -122,8 +117,7 @@ fn add<'b>(
         }
     };
     series.sample(Sample { value: row.value, timestamp });
-    series.close(section, extras);
-    Ok(())
+    series.close(section, extras)
 }
 
 /// A line without its labels.
@@ -291,10 +285,15 @@ mod tests {
     use super::super::Limits;
     use super::super::import::tests::{NOW_MS, import};
     use super::*;
-    use crate::model::PushBuilder;
+    use crate::model::{Push, PushBuilder};
     use crate::wire;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
+
+    /// What is taken of a body where no line is skipped.
+    fn decode(body: &[u8], format: Format, import: &Import) -> Result<Push, Refusal> {
+        super::decode(body, format, import).map(|imported| imported.push)
+    }
 
     fn read(text: &str) -> Result<Push, Refusal> {
         decode(text.as_bytes(), Format::Prometheus, &import(""))
@@ -303,7 +302,7 @@ mod tests {
     #[track_caller]
     fn refused(text: &str) -> String {
         match read(text) {
-            Err(Refusal::Bad(what)) => what,
+            Err(refusal) => refusal.to_string(),
             other => panic!("{text}: {other:?}"),
         }
     }
@@ -451,7 +450,7 @@ mod tests {
         let text = refused(&"a 1\n".repeat(10_000));
         assert_eq!(text, "line 3525: too many lines for the size of the body");
         let mut import = import(&format!("extra_label=a={}", "x".repeat(1_000)));
-        import.limits = Limits { unpacked_bytes: 10_000 };
+        import.limits = Limits::of_bytes(10_000);
         let refused = decode("a 1\n".repeat(100).as_bytes(), Format::Prometheus, &import);
         assert!(matches!(refused, Err(Refusal::TooLarge(_))), "{refused:?}");
     }

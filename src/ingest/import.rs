@@ -10,7 +10,8 @@
 //! Source: docs.victoriametrics.com, lib/protoparser/protoparserutil/extra_labels.go, and the Pushgateway's README.
 
 use super::{Limits, Refusal, one_line};
-use crate::model::{Push, PushBuilder, Sample, Span};
+use crate::config::BadLines;
+use crate::model::{Mark, Push, PushBuilder, Sample, Span};
 use crate::wire;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -24,6 +25,8 @@ pub struct Import {
     /// moved by an outage.
     pub accepted_ms: i64,
     pub limits: Limits,
+    /// What becomes of a line that cannot be taken.
+    pub bad_lines: BadLines,
 }
 
 /// What the path and the query of an import request say.
@@ -182,15 +185,13 @@ impl Text for [u8] {}
 pub(super) struct Series<'i> {
     builder: PushBuilder,
     import: &'i Import,
-    /// Bytes of labels and exemplars so far.
-    stored: usize,
     /// The labels of an exemplar, allocated once for all.
     section: Vec<u8>,
 }
 
 impl<'i> Series<'i> {
     pub(super) fn new(import: &'i Import) -> Self {
-        Self { builder: PushBuilder::default(), import, stored: 0, section: Vec::new() }
+        Self { builder: PushBuilder::default(), import, section: Vec::new() }
     }
 
     /// Stores the labels of a series, sorted, with the extra ones.
@@ -200,8 +201,10 @@ impl<'i> Series<'i> {
     ) -> Result<Span, Refusal> {
         check(labels).map_err(Refusal::Bad)?;
         let extra_labels = &self.import.arguments.extra_labels;
-        let section = self.builder.store_with(|out| append(out, labels, extra_labels));
-        self.count(section)
+        let mut count = 0;
+        let section = self.builder.store_with(|out| count = append(out, labels, extra_labels));
+        self.import.limits.hold_labels(count, self.builder.bytes(section))?;
+        self.bound(section)
     }
 
     /// Stores what else belongs to a series, in its wire form.
@@ -216,15 +219,14 @@ impl<'i> Series<'i> {
             .builder
             .store_with(|out| wire::append_exemplar(out, section, sample.value, sample.timestamp));
         self.builder.count_extras(0, 1);
-        self.count(field)
+        self.bound(field)
     }
 
     /// Labels may take more bytes as they are stored than in the body, and extra labels as often as there are series:
     /// a small body must not fill memory with them.
-    fn count(&mut self, stored: Span) -> Result<Span, Refusal> {
-        self.stored += stored.len();
+    fn bound(&self, stored: Span) -> Result<Span, Refusal> {
         let limit = self.import.limits.unpacked_bytes;
-        if self.stored > limit.saturating_mul(2) {
+        if self.builder.arena_len() > limit.saturating_mul(2) {
             return Err(Refusal::TooLarge(format!(
                 "the labels take more than twice {limit} bytes (server.max_body_bytes); send smaller requests"
             )));
@@ -241,8 +243,18 @@ impl<'i> Series<'i> {
         self.builder.sample(sample);
     }
 
-    pub(super) fn close(&mut self, labels: Span, extras: Span) {
+    pub(super) fn close(&mut self, labels: Span, extras: Span) -> Result<(), Refusal> {
         self.builder.series(labels, extras);
+        self.import.limits.hold_counts(self.builder.counts())
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        self.builder.mark()
+    }
+
+    /// Takes back what was added since.
+    pub(super) fn rewind(&mut self, mark: Mark) {
+        self.builder.rewind(mark);
     }
 
     pub(super) fn finish(self) -> Push {
@@ -267,13 +279,17 @@ fn check<T: Text + ?Sized>(labels: &mut [(Cow<'_, T>, Cow<'_, T>)]) -> Result<()
     }
 }
 
-/// Writes two sorted runs of labels as one. Of two with one name, that of `extra` is taken.
+/// Writes two sorted runs of labels as one, and returns how many it wrote. Of two with one name, that of `extra` is taken.
 fn append<T: Text + ?Sized>(
     out: &mut Vec<u8>,
     labels: &[(Cow<'_, T>, Cow<'_, T>)],
     extra: &[(String, String)],
-) {
-    let mut put = |name: &[u8], value: &[u8]| wire::append_label(out, name, value);
+) -> usize {
+    let mut count = 0;
+    let mut put = |name: &[u8], value: &[u8]| {
+        wire::append_label(out, name, value);
+        count += 1;
+    };
     let mut extra = extra.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).peekable();
     for (name, value) in labels {
         let name: &[u8] = (**name).as_ref();
@@ -287,6 +303,7 @@ fn append<T: Text + ?Sized>(
     for (name, value) in extra {
         put(name, value);
     }
+    count
 }
 
 #[cfg(test)]
@@ -299,7 +316,8 @@ pub(super) mod tests {
 
     pub(in super::super) fn import(query: &str) -> Import {
         let arguments = Arguments::of(None, Some(query)).unwrap();
-        Import { arguments, accepted_ms: NOW_MS, limits: Limits { unpacked_bytes: 1 << 20 } }
+        let bad_lines = BadLines::Refuse;
+        Import { arguments, accepted_ms: NOW_MS, limits: Limits::of_bytes(1 << 20), bad_lines }
     }
 
     #[track_caller]
@@ -360,12 +378,13 @@ pub(super) mod tests {
             let mut labels: Labels<'_> = own.iter().rev().map(|(n, v)| (n.as_str().into(), v.as_str().into())).collect();
             check(&mut labels).unwrap();
             let mut section = Vec::new();
-            append(&mut section, &labels, &extra.clone().into_iter().collect::<Vec<_>>());
+            let count = append(&mut section, &labels, &extra.clone().into_iter().collect::<Vec<_>>());
             let read: Vec<_> = wire::labels(&section).map(Result::unwrap)
                 .map(|label| (label.name.to_vec(), label.value.to_vec())).collect();
             let mut wanted = own;
             wanted.extend(extra);
             let wanted: Vec<_> = wanted.into_iter().map(|(n, v)| (n.into_bytes(), v.into_bytes())).collect();
+            prop_assert_eq!(count, wanted.len());
             prop_assert_eq!(read, wanted);
         }
 

@@ -5,158 +5,160 @@
 //! ```
 //!
 //! Timestamps are milliseconds since the epoch and mandatory. A value is a number, `null` or `"NaN"`,
-//! `"Infinity"` or `"-Infinity"`. Other keys of a line are ignored, as VictoriaMetrics does. A bad line
-//! refuses the whole request, by its number.
+//! `"Infinity"` or `"-Infinity"`. Other keys of a line are ignored, as VictoriaMetrics does. For bad
+//! lines see [`lines`].
 //!
 //! Source: docs.victoriametrics.com, "JSON line format", and lib/protoparser/vmimport.
 
-use super::import::{Import, Labels, Series};
+use super::import::{Import, Labels, Series, text_of};
+use super::lines::{self, Imported};
 use super::{Refusal, one_line};
-use crate::model::{Push, Sample, Span};
+use crate::model::{Sample, Span};
+use crate::wire::Allowance;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
-use std::marker::PhantomData;
 
 /// Decodes a body that is not packed.
-pub fn decode(body: &[u8], import: &Import) -> Result<Push, Refusal> {
-    let mut series = Series::new(import);
-    for (at, line) in body.split(|byte| *byte == b'\n').enumerate() {
-        let line = line.trim_ascii();
-        if !line.is_empty() {
-            add(&mut series, line).map_err(|refusal| refusal.in_line(at + 1))?;
-        }
-    }
-    Ok(series.finish())
-}
-
-/// Adds the series of one line.
-fn add(series: &mut Series<'_>, line: &[u8]) -> Result<(), Refusal> {
-    let Line { mut labels, values, timestamps } = parse(line).map_err(Refusal::Bad)?;
-    if values.len() != timestamps.len() {
-        return Err(Refusal::Bad(format!("{} values and {} timestamps", values.len(), timestamps.len())));
-    }
-    let section = series.labels(&mut labels).map_err(|refusal| refusal.in_place("in `metric`, "))?;
-    if values.is_empty() {
-        return Ok(());
-    }
-    for (value, timestamp) in values.into_iter().zip(timestamps) {
-        series.sample(Sample { value, timestamp });
-    }
-    series.close(section, Span::default());
-    Ok(())
-}
-
-fn parse(line: &[u8]) -> Result<Line<'_>, String> {
-    // Two bytes make an element; a line of hardly more is made to fill memory (real timestamps have 13).
-    let most = line.len() / 8 + 1024;
-    let mut parser = serde_json::Deserializer::from_slice(line);
-    let parsed = LineSeed { most }.deserialize(&mut parser).and_then(|parsed| parser.end().map(|()| parsed));
-    // The parser counts lines within the line: only its column says something.
-    parsed.map_err(|error| {
-        let text = error.to_string();
-        let what = text.split(" at line ").next().unwrap_or(&text);
-        match error.column() {
-            0 => one_line(what).into_owned(),
-            column => format!("{} (column {column})", one_line(what)),
-        }
+pub fn decode(body: &[u8], import: &Import) -> Result<Imported, Refusal> {
+    let mut row = Row::default();
+    lines::read(body, import, |series, line| match line.trim_ascii() {
+        [] => Ok(()),
+        line => row.add(series, line),
     })
 }
 
-/// One line, as parsed.
-struct Line<'a> {
-    labels: Labels<'a>,
+/// One line, as parsed. It is allocated once for all lines.
+#[derive(Default)]
+struct Row<'b> {
+    labels: Labels<'b>,
     values: Vec<f64>,
     timestamps: Vec<i64>,
 }
 
-struct LineSeed {
-    /// Elements that each array may have.
-    most: usize,
+impl<'b> Row<'b> {
+    /// Adds the series of one line.
+    fn add(&mut self, series: &mut Series<'_>, line: &'b [u8]) -> Result<(), Refusal> {
+        self.parse(line).map_err(Refusal::Bad)?;
+        let Self { labels, values, timestamps } = self;
+        if values.len() != timestamps.len() {
+            return Err(Refusal::Bad(format!("{} values and {} timestamps", values.len(), timestamps.len())));
+        }
+        let section = series.labels(labels).map_err(|refusal| refusal.in_place("in `metric`, "))?;
+        if values.is_empty() {
+            return Ok(());
+        }
+        for (&value, &timestamp) in values.iter().zip(timestamps.iter()) {
+            series.sample(Sample { value, timestamp });
+        }
+        series.close(section, Span::default())
+    }
+
+    fn parse(&mut self, line: &'b [u8]) -> Result<(), String> {
+        let text = text_of(line)?;
+        // Two bytes make an element; real timestamps alone have 13.
+        let allowance = Allowance::of(line.len(), SMALLEST_ELEMENT);
+        let mut parser = serde_json::Deserializer::from_str(text);
+        let line = LineSeed { row: self, allowance };
+        let parsed = line.deserialize(&mut parser).and_then(|()| parser.end());
+        // The parser counts lines within the line: only its column says something.
+        parsed.map_err(|error| {
+            let text = error.to_string();
+            let what = text.split(" at line ").next().unwrap_or(&text);
+            match error.column() {
+                0 => one_line(what).into_owned(),
+                column => format!("{} (column {column})", one_line(what)),
+            }
+        })
+    }
 }
 
-impl<'de> DeserializeSeed<'de> for LineSeed {
-    type Value = Line<'de>;
+/// Each array may have an element for so many bytes of its line.
+const SMALLEST_ELEMENT: usize = 8;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+struct LineSeed<'r, 'b> {
+    row: &'r mut Row<'b>,
+    allowance: Allowance,
+}
+
+impl<'b> DeserializeSeed<'b> for LineSeed<'_, 'b> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'b>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for LineSeed {
-    type Value = Line<'de>;
+impl<'b> Visitor<'b> for LineSeed<'_, 'b> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object with `metric`, `values` and `timestamps`")
     }
 
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-        let (mut labels, mut values, mut timestamps) = (None, None, None);
+    fn visit_map<M: MapAccess<'b>>(self, mut map: M) -> Result<(), M::Error> {
+        let Self { row: Row { labels, values, timestamps }, allowance } = self;
+        labels.clear();
+        values.clear();
+        timestamps.clear();
+        let mut found = [("metric", false), ("values", false), ("timestamps", false)];
         while let Some(Text(key)) = map.next_key()? {
-            let is_new = match &*key {
-                "metric" => labels.replace(map.next_value::<Metric>()?.0).is_none(),
-                "values" => values.replace(map.next_value_seed(Array::<Value>::new(self.most))?).is_none(),
-                "timestamps" => {
-                    timestamps.replace(map.next_value_seed(Array::<Timestamp>::new(self.most))?).is_none()
-                }
-                _ => map.next_value::<IgnoredAny>().map(|_| true)?,
+            let Some((_, is_found)) = found.iter_mut().find(|(name, _)| *name == key) else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
             };
-            if !is_new {
+            if std::mem::replace(is_found, true) {
                 return Err(M::Error::custom(format_args!("`{key}` stands in it twice")));
             }
+            match &*key {
+                "metric" => map.next_value_seed(Metric(labels))?,
+                "values" => {
+                    map.next_value_seed(Array { out: values, take: |Value(value)| value, allowance })?;
+                }
+                _ => map.next_value_seed(Array {
+                    out: timestamps,
+                    take: |Timestamp(timestamp)| timestamp,
+                    allowance,
+                })?,
+            }
         }
-        Ok(Line {
-            labels: labels.ok_or_else(|| M::Error::missing_field("metric"))?,
-            values: values
-                .ok_or_else(|| M::Error::missing_field("values"))?
-                .into_iter()
-                .map(|v| v.0)
-                .collect(),
-            timestamps: timestamps
-                .ok_or_else(|| M::Error::missing_field("timestamps"))?
-                .into_iter()
-                .map(|t| t.0)
-                .collect(),
-        })
+        match found.iter().find(|(_, is_found)| !is_found) {
+            Some((missing, _)) => Err(M::Error::missing_field(missing)),
+            None => Ok(()),
+        }
     }
 }
 
-/// An array of at most so many elements.
-struct Array<T> {
-    most: usize,
-    element: PhantomData<T>,
+/// Adds the elements of an array to `out`.
+struct Array<'r, T, E> {
+    out: &'r mut Vec<T>,
+    take: fn(E) -> T,
+    allowance: Allowance,
 }
 
-impl<T> Array<T> {
-    fn new(most: usize) -> Self {
-        Self { most, element: PhantomData }
-    }
-}
+impl<'b, T, E: serde::Deserialize<'b>> DeserializeSeed<'b> for Array<'_, T, E> {
+    type Value = ();
 
-impl<'de, T: serde::Deserialize<'de>> DeserializeSeed<'de> for Array<T> {
-    type Value = Vec<T>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+    fn deserialize<D: Deserializer<'b>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_seq(self)
     }
 }
 
-impl<'de, T: serde::Deserialize<'de>> Visitor<'de> for Array<T> {
-    type Value = Vec<T>;
+impl<'b, T, E: serde::Deserialize<'b>> Visitor<'b> for Array<'_, T, E> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array")
     }
 
-    fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
-        let mut elements = Vec::new();
+    fn visit_seq<S: SeqAccess<'b>>(mut self, mut seq: S) -> Result<(), S::Error> {
         while let Some(element) = seq.next_element()? {
-            if elements.len() == self.most {
+            if !self.allowance.take(1) {
                 return Err(S::Error::custom("too many elements for the size of the line"));
             }
-            elements.push(element);
+            self.out.push((self.take)(element));
         }
-        Ok(elements)
+        Ok(())
     }
 }
 
@@ -185,27 +187,29 @@ impl<'de> serde::Deserialize<'de> for Text<'de> {
     }
 }
 
-struct Metric<'a>(Labels<'a>);
+/// Adds the entries of an object to labels.
+struct Metric<'r, 'b>(&'r mut Labels<'b>);
 
-impl<'de> serde::Deserialize<'de> for Metric<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct MetricVisitor;
-        impl<'de> Visitor<'de> for MetricVisitor {
-            type Value = Metric<'de>;
+impl<'b> DeserializeSeed<'b> for Metric<'_, 'b> {
+    type Value = ();
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of label names and values")
-            }
+    fn deserialize<D: Deserializer<'b>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
 
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-                let mut labels = Vec::new();
-                while let Some((Text(name), Text(value))) = map.next_entry()? {
-                    labels.push((name, value));
-                }
-                Ok(Metric(labels))
-            }
+impl<'b> Visitor<'b> for Metric<'_, 'b> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of label names and values")
+    }
+
+    fn visit_map<M: MapAccess<'b>>(self, mut map: M) -> Result<(), M::Error> {
+        while let Some((Text(name), Text(value))) = map.next_entry()? {
+            self.0.push((name, value));
         }
-        deserializer.deserialize_map(MetricVisitor)
+        Ok(())
     }
 }
 
@@ -262,8 +266,14 @@ impl<'de> serde::Deserialize<'de> for Timestamp {
 mod tests {
     use super::super::import::tests::import;
     use super::*;
+    use crate::model::Push;
     use crate::wire;
     use proptest::prelude::*;
+
+    /// What is taken of a body where no line is skipped.
+    fn decode(body: &[u8], import: &Import) -> Result<Push, Refusal> {
+        super::decode(body, import).map(|imported| imported.push)
+    }
 
     fn line(values: &str, timestamps: &str) -> String {
         format!(

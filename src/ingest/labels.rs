@@ -2,12 +2,13 @@
 //!
 //! Source: the remote-write 1.0 specification, "Labels" (prometheus.io/docs/specs/prw/remote_write_spec).
 
-use super::{Refusal, one_line};
+use super::{Limits, Refusal, one_line};
 use crate::wire;
 
 /// Checks the label section of the series with number `series` and sorts it in place. Returns its length.
-pub(super) fn tidy(series: usize, section: &mut [u8]) -> Result<usize, Refusal> {
+pub(super) fn tidy(series: usize, section: &mut [u8], limits: &Limits) -> Result<usize, Refusal> {
     let mut is_sorted = true;
+    let mut count = 0;
     let mut before: Option<&[u8]> = None;
     for label in wire::labels(section) {
         let name = label.map_err(|error| refuse(series, section, &error.what))?.name;
@@ -18,10 +19,14 @@ pub(super) fn tidy(series: usize, section: &mut [u8]) -> Result<usize, Refusal> 
             is_sorted = false;
         }
         before = Some(name);
+        count += 1;
     }
     if before.is_none() {
         return Err(refuse(series, section, "it has no labels"));
     }
+    limits
+        .hold_labels(count, section)
+        .map_err(|refusal| refusal.in_place(&format!("{}: ", place(series, section))))?;
     if !is_sorted {
         sort(series, section)?;
     }
@@ -50,15 +55,26 @@ fn sort(series: usize, section: &mut [u8]) -> Result<(), Refusal> {
 
 #[cold]
 fn refuse(series: usize, section: &[u8], what: &str) -> Refusal {
+    Refusal::Bad(format!("{}: {what}", place(series, section)))
+}
+
+/// The number of a series, and its name where it has one.
+#[cold]
+fn place(series: usize, section: &[u8]) -> String {
     let name = wire::metric_name(section).map(String::from_utf8_lossy).unwrap_or_default();
-    let name = if name.is_empty() { String::new() } else { format!(" ({})", one_line(&name)) };
-    Refusal::Bad(format!("series {series}{name}: {what}"))
+    if name.is_empty() {
+        format!("series {series}")
+    } else {
+        format!("series {series} ({})", one_line(&name))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    const LIMITS: Limits = Limits::of_bytes(1 << 20);
 
     fn section(labels: &[(&str, &str)]) -> Vec<u8> {
         let mut out = Vec::new();
@@ -70,7 +86,7 @@ mod tests {
 
     #[track_caller]
     fn refused(labels: &[(&str, &str)]) -> String {
-        tidy(3, &mut section(labels)).unwrap_err().to_string()
+        tidy(3, &mut section(labels), &LIMITS).unwrap_err().to_string()
     }
 
     #[test]
@@ -85,7 +101,10 @@ mod tests {
     fn a_name_that_is_no_text_is_shown_safely() {
         let mut bytes = section(&[("__name__", "a\nb")]);
         wire::append_label(&mut bytes, b"", b"");
-        assert_eq!(tidy(0, &mut bytes).unwrap_err().to_string(), "series 0 (a\\nb): a label has no name");
+        assert_eq!(
+            tidy(0, &mut bytes, &LIMITS).unwrap_err().to_string(),
+            "series 0 (a\\nb): a label has no name"
+        );
     }
 
     proptest! {
@@ -95,7 +114,7 @@ mod tests {
         ) {
             let pairs: Vec<_> = labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             let mut bytes = section(&pairs);
-            prop_assert_eq!(tidy(0, &mut bytes), Ok(bytes.len()));
+            prop_assert_eq!(tidy(0, &mut bytes, &LIMITS), Ok(bytes.len()));
             let mut sorted = pairs;
             sorted.sort_unstable();
             prop_assert_eq!(bytes, section(&sorted));
@@ -103,7 +122,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_tidy_or_refused(mut bytes in prop::collection::vec(any::<u8>(), 0..60)) {
-            let _ = tidy(0, &mut bytes);
+            let _ = tidy(0, &mut bytes, &LIMITS);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! A file a protocol: bytes → [`Push`](crate::model::Push), or a refusal. Pure.
 //!
-//! A request is taken whole or refused whole, with one line that says what is wrong and where.
+//! A request is taken whole or refused whole, with one line that says what is wrong and where. Only where
+//! `import.bad_lines` says so, bad lines are left out of an import.
 
+mod bounds;
 pub mod csv;
 pub mod encoding;
 pub mod exposition;
@@ -9,19 +11,15 @@ pub mod import;
 pub mod import_json;
 mod labels;
 mod layout;
+pub mod lines;
 pub mod native;
 pub mod remote_write;
 
-use crate::wire::WireError;
+pub use bounds::{Bound, Limits, Over};
+
+use crate::wire::{WireError, WireErrorKind};
 use std::borrow::Cow;
 use std::fmt::Write;
-
-/// How large a request may be.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Unpacked bytes. The size a body declares is checked before anything is allocated.
-    pub unpacked_bytes: usize,
-}
 
 /// Why a request was refused. Nothing of it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +30,9 @@ pub enum Refusal {
     /// 413
     #[error("{0}")]
     TooLarge(String),
+    /// 413 where smaller requests would be taken, else 400.
+    #[error("{0}")]
+    Over(Over),
     /// 415
     #[error("{0}")]
     Unsupported(String),
@@ -42,7 +43,18 @@ impl Refusal {
     fn in_place(self, place: &str) -> Self {
         match self {
             Self::Bad(what) => Self::Bad(format!("{place}{what}")),
-            other => other,
+            Self::TooLarge(what) => Self::TooLarge(format!("{place}{what}")),
+            Self::Over(over) => Self::Over(Over { place: format!("{place}{}", over.place), ..over }),
+            Self::Unsupported(_) => self,
+        }
+    }
+
+    /// True where the rest of the request can be taken without the line that this is about.
+    fn is_of_one_line(&self) -> bool {
+        match self {
+            Self::Bad(_) => true,
+            Self::Over(over) => !over.bound.is_of_request(),
+            Self::TooLarge(_) | Self::Unsupported(_) => false,
         }
     }
 
@@ -53,7 +65,11 @@ impl Refusal {
 
 impl From<WireError> for Refusal {
     fn from(error: WireError) -> Self {
-        Self::Bad(format!("bad protobuf {error}"))
+        match error.kind {
+            WireErrorKind::TooLarge => Self::TooLarge(format!("protobuf {error}; send smaller requests")),
+            WireErrorKind::TooManySymbols { found, most } => bounds::beyond(Bound::Symbols, found, most),
+            WireErrorKind::Malformed => Self::Bad(format!("bad protobuf {error}")),
+        }
     }
 }
 

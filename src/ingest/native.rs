@@ -87,7 +87,7 @@ impl Blocks<'_> {
         for sample in samples {
             self.series.sample(sample);
         }
-        self.series.close(section, Span::default());
+        self.series.close(section, Span::default())?;
         Ok(())
     }
 

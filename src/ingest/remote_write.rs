@@ -6,7 +6,7 @@
 use super::encoding::{self, Packing};
 use super::{Limits, Refusal, labels, one_line};
 use crate::model::Push;
-use crate::wire::{self, NotCarried};
+use crate::wire::{self, MostV2, NotCarried};
 
 /// What a body holds, by the parameter `proto` of its `Content-Type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,13 +51,19 @@ pub fn decode_v2(
     wants: impl FnMut(&[u8]) -> bool,
 ) -> Result<(Push, NotCarried), Refusal> {
     let unpacked = encoding::unpack(body, packing, limits)?;
-    wire::decode_v2(&unpacked, limits.unpacked_bytes, labels::tidy, wants)
+    let most = MostV2 { bytes: limits.unpacked_bytes, symbols: limits.bounds.symbols };
+    let tidy = |series, section: &mut [u8]| labels::tidy(series, section, &limits);
+    let (push, not_carried) = wire::decode_v2(&unpacked, most, tidy, wants)?;
+    limits.hold_counts(push.counts())?;
+    Ok((push, not_carried))
 }
 
 /// Decodes a body of 1.0 as it came.
 pub fn decode(body: &[u8], packing: Packing, limits: Limits) -> Result<Push, Refusal> {
     let unpacked = encoding::unpack(body, packing, limits)?;
-    wire::decode_with(unpacked, labels::tidy)
+    let push: Push = wire::decode_with(unpacked, |series, section| labels::tidy(series, section, &limits))?;
+    limits.hold_counts(push.counts())?;
+    Ok(push)
 }
 
 #[cfg(test)]
@@ -65,7 +71,7 @@ mod tests {
     use super::*;
     use crate::model::{PushBuilder, Sample, Span};
 
-    const LIMITS: Limits = Limits { unpacked_bytes: 1 << 20 };
+    const LIMITS: Limits = Limits::of_bytes(1 << 20);
 
     fn request(sections: &[&[(&str, &str)]]) -> Vec<u8> {
         let mut builder = PushBuilder::default();

@@ -1,6 +1,6 @@
 //! Reads a request's body within its limits.
 
-use super::limits::{Budget, Reservation};
+use super::limits::Reservation;
 use super::refused::Refused;
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
@@ -105,17 +105,16 @@ fn broken(error: &hyper::Error, received: usize) -> Refused {
     }
 }
 
-/// Takes memory of `budget`, unless patience or the server ends first.
-pub(super) async fn reserve(
-    budget: &Budget,
-    bytes: usize,
-    patience: Duration,
+/// Waits for what a body `needs` before it is read, until `deadline`, which ends in `late`, or until the server ends.
+pub(super) async fn wait_for<T>(
+    needs: impl Future<Output = T>,
+    (deadline, late): (Instant, Refused),
     drain_begins: impl Future<Output = ()>,
-) -> Result<Reservation, Refused> {
+) -> Result<T, Refused> {
     tokio::select! {
         biased;
-        reservation = budget.reserve(bytes) => Ok(reservation),
+        got = needs => Ok(got),
         () = drain_begins => Err(Refused::ShuttingDown),
-        () = tokio::time::sleep(patience) => Err(Refused::Busy(patience)),
+        () = tokio::time::sleep_until(deadline) => Err(late),
     }
 }

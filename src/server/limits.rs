@@ -9,7 +9,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// One set of limits with its budgets.
 pub(super) struct Limits {
     pub(super) server: config::Server,
+    pub(super) import: config::Import,
     pub(super) connections: Arc<Semaphore>,
+    /// Pushes from the first byte of their body to their answer.
+    pub(super) places: Arc<Semaphore>,
     /// Memory of bodies that arrive.
     pub(super) bodies: Budget,
     /// Memory of pushes on their way to the disk.
@@ -17,15 +20,22 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    pub(super) fn new(server: config::Server, metrics: &Metrics) -> Self {
+    pub(super) fn new(server: config::Server, import: config::Import, metrics: &Metrics) -> Self {
         let half = server.max_in_flight_bytes / 2;
-        let connections = server.max_connections.clamp(1, Semaphore::MAX_PERMITS);
+        let semaphore = |most: usize| Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)));
         Self {
-            connections: Arc::new(Semaphore::new(connections)),
+            connections: semaphore(server.max_connections),
+            places: semaphore(server.max_bodies),
             bodies: Budget::new(half, metrics.in_flight_bytes.clone()),
             pushes: Budget::new(half, metrics.in_flight_bytes.clone()),
             server,
+            import,
         }
+    }
+
+    /// Waits until one more push may be taken. It may until the permit is dropped.
+    pub(super) async fn place(&self) -> OwnedSemaphorePermit {
+        self.places.clone().acquire_owned().await.expect("BUG: it is never closed")
     }
 }
 

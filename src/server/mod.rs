@@ -12,6 +12,9 @@
 //! of the second half needs nothing more than the disk. A push that gets no memory within `read_timeout` is
 //! answered with 503. What is waiting does not read its socket, so the pusher feels it.
 //!
+//! Before all that it waits for one of `max_bodies` places, which it keeps to its answer, in the same way. What one push may
+//! hold is bounded by `ingest`.
+//!
 //! Connections beyond `max_connections` wait in the listener's backlog until one ends; one that is idle, or
 //! does not read its answer, ends after `read_timeout`.
 
@@ -93,12 +96,13 @@ pub struct State<A> {
 impl<A: Append> State<A> {
     pub fn new(
         appender: A,
-        limits: config::Server,
+        server: config::Server,
+        import: config::Import,
         metrics: Arc<Metrics>,
         status: StatusFn,
         clock: Clock,
     ) -> Arc<Self> {
-        let limits = Limits::new(limits, &metrics);
+        let limits = Limits::new(server, import, &metrics);
         Arc::new(Self {
             appender,
             metrics,
@@ -114,11 +118,11 @@ impl<A: Append> State<A> {
 
     /// Puts new limits in force. What is in flight ends under the limits it began with: for that long,
     /// memory and connections can be up to the sum of both.
-    pub fn set_limits(&self, server: config::Server) {
+    pub fn set_limits(&self, server: config::Server, import: config::Import) {
         self.limits.send_if_modified(|current| {
-            let changed = current.server != server;
+            let changed = current.server != server || current.import != import;
             if changed {
-                *current = Arc::new(Limits::new(server, &self.metrics));
+                *current = Arc::new(Limits::new(server, import, &self.metrics));
             }
             changed
         });

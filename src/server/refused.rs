@@ -1,7 +1,8 @@
-//! Why a push was refused: its answer, its count and its line in the log.
+//! Why a push was refused, or lines of it: its answer, its count and its line in the log.
 
 use super::answer::{self, Answer};
 use super::{Append, State};
+use crate::ingest::lines::Skipped;
 use crate::ingest::{Refusal, one_line};
 use crate::queue::AppendError;
 use crate::telemetry::metrics::ReasonLabel;
@@ -31,6 +32,8 @@ pub(super) enum Refused {
     Truncated { received: usize },
     #[error("no memory became free within {} ms (max_memory); try again", .0.as_millis())]
     Busy(Duration),
+    #[error("{most} pushes were in flight for {} ms (server.max_bodies); try again", .after.as_millis())]
+    Crowded { most: usize, after: Duration },
     #[error("cannot store, try again")]
     Store(#[source] AppendError),
     #[error("{0}; try again")]
@@ -64,12 +67,14 @@ impl Refused {
                 StatusCode::BAD_REQUEST
             }
             Self::Content(Refusal::TooLarge(_)) | Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Content(Refusal::Over(over)) if over.bound.is_of_request() => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Content(Refusal::Over(_)) => StatusCode::BAD_REQUEST,
             Self::Content(Refusal::Unsupported(_)) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::UnknownPath => StatusCode::NOT_FOUND,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoLength => StatusCode::LENGTH_REQUIRED,
             Self::TimedOut { .. } => StatusCode::REQUEST_TIMEOUT,
-            Self::Busy(_) | Self::Store(_) | Self::Full(_) | Self::ShuttingDown => {
+            Self::Busy(_) | Self::Crowded { .. } | Self::Store(_) | Self::Full(_) | Self::ShuttingDown => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -81,11 +86,13 @@ impl Refused {
         match self {
             Self::Content(Refusal::Bad(_)) | Self::BadChunk(_) | Self::NoLength => "bad_request",
             Self::Content(Refusal::TooLarge(_)) | Self::TooLarge { .. } => "too_large",
+            Self::Content(Refusal::Over(over)) => over.bound.option(),
             Self::Content(Refusal::Unsupported(_)) => "unsupported",
             Self::UnknownPath | Self::Method { .. } => "unknown_route",
             Self::TimedOut { .. } => "timeout",
             Self::Truncated { .. } => "truncated",
             Self::Busy(_) => "busy",
+            Self::Crowded { .. } => "max_bodies",
             Self::Store(_) => "store",
             Self::Full(_) => "full",
             Self::ShuttingDown => "shutdown",
@@ -97,7 +104,7 @@ impl Refused {
     /// takes a moment, a disk in trouble longer, and one that is full longer still.
     fn retry_after(&self) -> Option<&'static str> {
         match self {
-            Self::Busy(_) => Some("1"),
+            Self::Busy(_) | Self::Crowded { .. } => Some("1"),
             Self::ShuttingDown => Some("2"),
             Self::Store(_) => Some("5"),
             Self::Full(_) => Some("10"),
@@ -141,5 +148,18 @@ impl<A: Append> State<A> {
             None => tracing::debug!(reason, %peer, %path, %error, "push refused"),
         }
         refused.answer()
+    }
+
+    /// Says that lines of a push were passed over, and what is wrong with the first of them.
+    pub(super) fn report_skipped(&self, skipped: &Skipped, path: &str, peer: SocketAddr) {
+        let Some(first) = &skipped.first else { return };
+        let (lines, path, first) = (skipped.lines, one_line(path), first.to_string());
+        let first = one_line(&first);
+        match self.may_warn("lines_skipped") {
+            Some(suppressed) => {
+                tracing::warn!(lines, %peer, %path, %first, suppressed, "bad lines of a push skipped");
+            }
+            None => tracing::debug!(lines, %peer, %path, %first, "bad lines of a push skipped"),
+        }
     }
 }

@@ -148,7 +148,7 @@ async fn push_route<A: Append>(
     }
     let content_type = request.headers().get(CONTENT_TYPE).map(|value| value.as_bytes());
     let is_v2 = route.takes_remote_write() && Message::of(content_type) == Ok(Message::V2);
-    let taken = push::take(state, route, request).await;
+    let taken = push::take(state, peer, route, request).await;
     let written = taken.as_ref().copied().unwrap_or_default();
     let answer = match taken {
         Ok(_) => route.success(),

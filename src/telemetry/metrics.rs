@@ -84,6 +84,7 @@ pub const TABLE: &[Entry] = &[
 
     entry("pmm_buffer_pushes_accepted_total", Kind::Counter, &["route"], "Pushes answered with success, by route"),
     entry("pmm_buffer_pushes_refused_total", Kind::Counter, &["reason"], "Pushes refused, by reason; nothing of them was kept"),
+    entry("pmm_buffer_lines_skipped_total", Kind::Counter, &["route"], "Bad lines of accepted imports that were passed over (import.bad_lines: skip), by route"),
     entry("pmm_buffer_samples_accepted_total", Kind::Counter, &[], "Float and histogram samples of accepted pushes"),
     entry("pmm_buffer_start_timestamps_dropped_total", Kind::Counter, &[], "Created and start timestamps of accepted remote write 2.0 pushes, which 1.0 cannot carry"),
     entry("pmm_buffer_accepted_bytes_total", Kind::Counter, &[], "Body bytes of accepted pushes, as they came (packed)"),
@@ -132,7 +133,7 @@ pub const PUSH_ROUTES: &[&str] = &[
     "/api/v1/import/prometheus/metrics/job",
 ];
 
-/// Values of `reason` of refused pushes.
+/// Values of `reason` of refused pushes. `max_…` are options of `server`.
 pub const REFUSAL_REASONS: &[&str] = &[
     "bad_request",
     "too_large",
@@ -140,6 +141,14 @@ pub const REFUSAL_REASONS: &[&str] = &[
     "unknown_route",
     "timeout",
     "truncated",
+    "max_series",
+    "max_samples",
+    "max_labels",
+    "max_label_name_bytes",
+    "max_label_value_bytes",
+    "max_line_bytes",
+    "max_symbols",
+    "max_bodies",
     "busy",
     "store",
     "full",
@@ -176,6 +185,8 @@ pub struct Metrics {
     pub pushes_accepted: Family<RouteLabel, Counter>,
     /// Pushes refused, by reason ([`REFUSAL_REASONS`]).
     pub pushes_refused: Family<ReasonLabel, Counter>,
+    /// Lines that were passed over, by route.
+    pub lines_skipped: Family<RouteLabel, Counter>,
     /// Float and histogram samples of accepted pushes.
     pub samples_accepted: Counter,
     pub start_timestamps_dropped: Counter,
@@ -231,6 +242,9 @@ impl Metrics {
         // A counter that appears with its first event hides that event from `rate`.
         for &route in PUSH_ROUTES {
             touch(&metrics.pushes_accepted, &RouteLabel { route });
+            if route.starts_with("/api/v1/import") {
+                touch(&metrics.lines_skipped, &RouteLabel { route });
+            }
         }
         for &reason in REFUSAL_REASONS {
             touch(&metrics.pushes_refused, &ReasonLabel { reason });
@@ -244,6 +258,7 @@ impl Metrics {
             accepting: Gauge::default(),
             pushes_accepted: Family::default(),
             pushes_refused: Family::default(),
+            lines_skipped: Family::default(),
             samples_accepted: Counter::default(),
             start_timestamps_dropped: Counter::default(),
             accepted_bytes: Counter::default(),
@@ -280,6 +295,7 @@ impl Metrics {
 
         register(registry, "pmm_buffer_pushes_accepted_total", self.pushes_accepted.clone());
         register(registry, "pmm_buffer_pushes_refused_total", self.pushes_refused.clone());
+        register(registry, "pmm_buffer_lines_skipped_total", self.lines_skipped.clone());
         register(registry, "pmm_buffer_samples_accepted_total", self.samples_accepted.clone());
         register(
             registry,

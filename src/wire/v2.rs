@@ -18,7 +18,7 @@ use super::carried;
 use super::field::{Field, Fields, Payload, field_len, put_head, varint_len};
 use super::labels::{append_label, label_len};
 use super::{
-    EXEMPLARS, HISTOGRAMS, METADATA, SMALL_SAMPLES_ALLOWED, SMALLEST_SAMPLE, TIMESTAMP, VALUE, WireError,
+    Allowance, EXEMPLARS, HISTOGRAMS, METADATA, SMALLEST_SAMPLE, TIMESTAMP, VALUE, WireError, WireErrorKind,
     put_varint,
 };
 use crate::model::{Push, PushBuilder, Sample};
@@ -38,10 +38,16 @@ const TYPE: u32 = 1;
 const HELP_REF: u32 = 3;
 const UNIT_REF: u32 = 4;
 
-/// A symbol that is no repetition takes more than this on the wire, as a rule. Bodies of many smaller ones are made to fill
-/// memory. The first thousand may be as small as they like.
+/// A symbol that is no repetition takes more than this on the wire, as a rule; its place in memory takes eight.
 const SMALLEST_SYMBOL: usize = 4;
-const SMALL_SYMBOLS_ALLOWED: usize = 1024;
+
+/// How much a request may hold.
+#[derive(Debug, Clone, Copy)]
+pub struct MostV2 {
+    /// Bytes of what is spelled out: references are short, and what they mean need not be.
+    pub bytes: usize,
+    pub symbols: usize,
+}
 
 /// What of a request a push has no place for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,25 +59,24 @@ pub struct NotCarried {
 /// Decodes an unpacked `Request`.
 ///
 /// `tidy` is as in [`super::decode_with`]. `wants` is shown each series' metadata, as a field of a 1.0 request, and says
-/// whether it is to be part of the push. What is spelled out may come to `max_bytes`: references are short, and what they
-/// mean need not be.
+/// whether it is to be part of the push.
 pub fn decode_v2<E: From<WireError>>(
     body: &[u8],
-    max_bytes: usize,
+    most: MostV2,
     mut tidy: impl FnMut(usize, &mut [u8]) -> Result<usize, E>,
     mut wants: impl FnMut(&[u8]) -> bool,
 ) -> Result<(Push, NotCarried), E> {
-    let symbols = Symbols::read(body)?;
+    let symbols = Symbols::read(body, most.symbols)?;
     let mut walk = Walk {
         body,
         symbols,
-        max_bytes,
+        max_bytes: most.bytes,
         push: PushBuilder::default(),
         section: Vec::new(),
         extras: Vec::new(),
         metadata: Vec::new(),
         not_carried: NotCarried::default(),
-        samples: 0,
+        allowance: Allowance::of(body.len(), SMALLEST_SAMPLE),
     };
     let mut fields = Fields::of(body, 0..body.len());
     let mut number = 0;
@@ -93,8 +98,8 @@ struct Symbols {
 }
 
 impl Symbols {
-    fn read(body: &[u8]) -> Result<Self, WireError> {
-        let most = body.len() / SMALLEST_SYMBOL + SMALL_SYMBOLS_ALLOWED;
+    fn read(body: &[u8], most: usize) -> Result<Self, WireError> {
+        let mut allowance = Allowance::of(body.len(), SMALLEST_SYMBOL);
         let mut spans = Vec::new();
         let mut fields = Fields::of(body, 0..body.len());
         while let Some(field) = fields.next()? {
@@ -106,8 +111,11 @@ impl Symbols {
             if spans.is_empty() && !symbol.is_empty() {
                 return Err(WireError::new(at, "the first symbol is not empty"));
             }
+            if !allowance.take(1) {
+                return Err(WireError::too_large(at, "too many symbols for the size of the body"));
+            }
             if spans.len() == most {
-                return Err(WireError::new(at, "too many symbols for the size of the body"));
+                return Err(too_many_symbols(body, at, most));
             }
             let narrow = |at: usize| u32::try_from(at).map_err(|_| WireError::new(at, "beyond 4 GiB"));
             spans.push((narrow(symbol.start)?, narrow(symbol.end)?));
@@ -128,6 +136,18 @@ impl Symbols {
     }
 }
 
+/// How many there are is worth knowing to whoever sets the limit.
+#[cold]
+fn too_many_symbols(body: &[u8], at: usize, most: usize) -> WireError {
+    let mut rest = Fields::of(body, at..body.len());
+    let mut found = most;
+    while let Ok(Some(field)) = rest.next() {
+        found += usize::from(field.number == SYMBOLS);
+    }
+    let what = format!("{found} symbols, of {most} at most");
+    WireError { offset: at, what, kind: WireErrorKind::TooManySymbols { found, most } }
+}
+
 /// The decoder's state between fields.
 struct Walk<'a> {
     body: &'a [u8],
@@ -141,7 +161,7 @@ struct Walk<'a> {
     /// Fields of the request.
     metadata: Vec<u8>,
     not_carried: NotCarried,
-    samples: usize,
+    allowance: Allowance,
 }
 
 impl Walk<'_> {
@@ -208,16 +228,18 @@ impl Walk<'_> {
     #[inline]
     fn bound(&self, series: usize, at: usize) -> Result<(), WireError> {
         if self.push.arena_len() + self.metadata.len() + series > self.max_bytes {
-            return Err(WireError::new(at, format!("what is spelled out is over {} bytes", self.max_bytes)));
+            return Err(WireError::too_large(
+                at,
+                format!("what is spelled out is over {} bytes", self.max_bytes),
+            ));
         }
         Ok(())
     }
 
     #[inline]
     fn sample(&mut self, field: &Field) -> Result<(), WireError> {
-        self.samples += 1;
-        if self.samples > self.body.len() / SMALLEST_SAMPLE + SMALL_SAMPLES_ALLOWED {
-            return Err(WireError::new(field.whole.start, "too many samples for the size of the body"));
+        if !self.allowance.take(1) {
+            return Err(WireError::too_large(field.whole.start, "too many samples for the size of the body"));
         }
         let mut sample = Sample { value: 0.0, timestamp: 0 };
         let mut fields = Fields::of(self.body, field.bytes()?);

@@ -61,8 +61,12 @@ fn of_v1(request: &proto::WriteRequest) -> v2::Request {
     v2::Request { symbols: table.symbols, timeseries }
 }
 
+fn bytes(bytes: usize) -> MostV2 {
+    MostV2 { bytes, symbols: usize::MAX }
+}
+
 fn read(body: &[u8]) -> Result<(Push, NotCarried), WireError> {
-    decode_v2(body, usize::MAX, |_, section| Ok(section.len()), |_| true)
+    decode_v2(body, bytes(usize::MAX), |_, section| Ok(section.len()), |_| true)
 }
 
 /// What goes out of a push, as generated code sees it.
@@ -101,7 +105,7 @@ proptest! {
             let at = at.index(body.len());
             body[at] = to;
         }
-        let bounded = decode_v2::<WireError>(&body, bound, |_, section| Ok(section.len()), |_| true);
+        let bounded = decode_v2::<WireError>(&body, bytes(bound), |_, section| Ok(section.len()), |_| true);
         if let Ok((push, _)) = bounded {
             let held: usize = push.series().map(|series| series.labels.len() + series.extras.len()).sum();
             prop_assert!(held <= bound, "{held} bytes");
@@ -137,7 +141,8 @@ fn metadata_that_says_nothing_or_is_not_wanted_is_left_out() {
     let nothing = named("a", Some(v2::Metadata::default()), &[]).encode_to_vec();
     assert_eq!(read(&nothing).unwrap().0.counts().metadata, 0);
     let help = named("a", Some(v2::Metadata { r#type: 1, help_ref: 3, unit_ref: 3 }), &["x"]).encode_to_vec();
-    let unwanted = decode_v2::<WireError>(&help, 1_000, |_, section| Ok(section.len()), |_| false).unwrap();
+    let unwanted =
+        decode_v2::<WireError>(&help, bytes(1_000), |_, section| Ok(section.len()), |_| false).unwrap();
     assert_eq!(unwanted.0.counts().metadata, 0);
 }
 
@@ -178,9 +183,20 @@ fn a_body_made_to_fill_memory_is_refused() {
     request.timeseries[0].labels_refs.extend([3, 3].repeat(10_000));
     let body = request.encode_to_vec();
     assert!(body.len() < 60_000);
-    let refused = decode_v2::<WireError>(&body, 1 << 20, |_, section| Ok(section.len()), |_| true);
+    let refused = decode_v2::<WireError>(&body, bytes(1 << 20), |_, section| Ok(section.len()), |_| true);
     assert_eq!(refused.unwrap_err().what, "what is spelled out is over 1048576 bytes");
     let symbols = v2::Request { symbols: vec![String::new(); 40_000], timeseries: Vec::new() };
     let refused = read(&symbols.encode_to_vec()).unwrap_err();
     assert_eq!(refused.what, "too many symbols for the size of the body");
+}
+
+#[test]
+fn symbols_beyond_their_bound_are_refused_with_their_number() {
+    let body = named("a", None, &["x", "y"]).encode_to_vec();
+    let read = |symbols| {
+        let most = MostV2 { bytes: 1_000, symbols };
+        decode_v2::<WireError>(&body, most, |_, section| Ok(section.len()), |_| true)
+    };
+    assert!(read(5).is_ok());
+    assert_eq!(read(3).unwrap_err().kind, WireErrorKind::TooManySymbols { found: 5, most: 3 });
 }

@@ -45,7 +45,7 @@ pub(super) fn reload(
     let difference = config::difference(&old, &loaded.config);
     let new = merged(&old, loaded.config);
     level.set(new.log.level);
-    state.set_limits(new.server.clone());
+    state.set_limits(new.server.clone(), new.import);
     for settings in super::settings(&new) {
         let name = &settings.upstream.name;
         if let Some(replay) = replays.iter().find(|replay| replay.progress().name == *name) {

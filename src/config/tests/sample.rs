@@ -23,6 +23,7 @@ fn the_sample_names_every_key() {
     let known = [
         raw::File::KEYS,
         raw::Server::KEYS,
+        raw::Import::KEYS,
         raw::Queue::KEYS,
         raw::Replay::KEYS,
         raw::Log::KEYS,

@@ -182,7 +182,7 @@ fn a_few_bytes_do_not_become_much_memory() {
     }
     assert!(body.bytes.len() < 300);
     let mut import = import("");
-    import.limits = Limits { unpacked_bytes: 4 * 16_384 * size_of::<Sample>() };
+    import.limits = Limits::of_bytes(4 * 16_384 * size_of::<Sample>());
     assert_eq!(decode(&body.bytes, &import).unwrap().counts().samples, 4 * 16_384);
     import.limits.unpacked_bytes -= 1;
     let refused = decode(&body.bytes, &import);

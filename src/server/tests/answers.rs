@@ -4,24 +4,6 @@ use super::*;
 use crate::telemetry::metrics::PUSH_ROUTES;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_push_is_answered_with_an_empty_204_once_it_is_appended() {
-    let agent = Agent::start(limits()).await;
-    let mut client = agent.client().await;
-    let request = push_request("/api/v1/write", &body(3));
-    let answer = client.ask(&request).await;
-    assert_eq!((answer.status, answer.body.as_str()), (204, ""));
-    assert_eq!(answer.header("content-length"), None, "204 has no body: {answer:?}");
-    let appended = agent.queue.appended();
-    assert_eq!(appended.len(), 1);
-    assert_eq!(appended[0].0.counts().samples, 3);
-    assert_eq!(appended[0].1, NOW_MS, "stamped with the clock");
-    assert_eq!(agent.accepted("/api/v1/write"), 1);
-    assert_eq!(agent.metrics.samples_accepted.get(), 3);
-    assert_eq!(agent.metrics.accepted_bytes.get(), body(3).len() as u64);
-    assert_eq!(agent.metrics.in_flight_bytes.get(), 0);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_answer_before_the_append_has_returned() {
     let agent = Agent::start(limits()).await;
     agent.queue.hold();
@@ -89,46 +71,6 @@ async fn a_push_without_series_is_answered_with_204_and_not_appended() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bad_body_gets_400_in_one_line_and_the_connection_goes_on() {
-    let agent = Agent::start(limits()).await;
-    let mut client = agent.client().await;
-    for bad in
-        [b"no snappy at all".to_vec(), pack(b"\x0a\xff\xff\xff\xff\x0f"), pack(&[0x80; 40]), Vec::new()]
-    {
-        let answer = client.ask(&push_request("/api/v1/write", &bad)).await;
-        assert_eq!(answer.status, 400, "{answer:?}");
-        assert_eq!(answer.body.matches('\n').count(), 1, "{answer:?}");
-        assert!(answer.body.ends_with('\n') && answer.body.len() > 10, "{answer:?}");
-        assert!(!answer.closes(), "{answer:?}");
-    }
-    assert_eq!(agent.refused("bad_request"), 4);
-    assert_eq!(client.ask(&push_request("/api/v1/write", &body(1))).await.status, 204);
-    assert_eq!(agent.queue.appended().len(), 1);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_supported_gets_415() {
-    let agent = Agent::start(limits()).await;
-    let mut client = agent.client().await;
-    let body = body(1);
-    for header in [
-        "Content-Type: application/x-protobuf\r\nContent-Encoding: br",
-        "Content-Type: application/x-protobuf;proto=io.prometheus.write.v3.Request\r\nContent-Encoding: snappy",
-    ] {
-        let mut request = format!(
-            "POST /api/v1/write HTTP/1.1\r\nHost: test\r\n{header}\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        )
-        .into_bytes();
-        request.extend_from_slice(&body);
-        let answer = client.ask(&request).await;
-        assert_eq!(answer.status, 415, "{answer:?}");
-    }
-    assert_eq!(agent.refused("unsupported"), 2);
-    assert!(agent.queue.appended().is_empty());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unknown_path_gets_404_that_names_the_routes() {
     let agent = Agent::start(limits()).await;
     for request in [
@@ -159,25 +101,6 @@ async fn a_wrong_method_gets_405_with_allow() {
         let answer = agent.client().await.ask(request.as_bytes()).await;
         assert_eq!((answer.status, answer.header("allow")), (405, Some(allow)), "{method} {path}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_stored_gets_503_with_retry_after_and_recovers() {
-    let agent = Agent::start(limits()).await;
-    let mut client = agent.client().await;
-    let request = push_request("/api/v1/write", &body(1));
-    agent.queue.set(Mode::Fail(AppendError::Store("/secret/path: no space left on device".into())));
-    let answer = client.ask(&request).await;
-    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")));
-    assert!(!answer.body.contains("/secret/path"), "the cause is for the log: {answer:?}");
-    agent.queue.set(Mode::Fail(AppendError::ShuttingDown));
-    let mut other = agent.client().await;
-    let answer = other.ask(&request).await;
-    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("2")));
-    agent.queue.set(Mode::Accept);
-    assert_eq!(client.ask(&request).await.status, 204, "on the same connection");
-    assert_eq!((agent.refused("store"), agent.refused("shutdown")), (1, 1));
-    assert_eq!(agent.metrics.samples_accepted.get(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

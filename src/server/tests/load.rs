@@ -44,6 +44,25 @@ async fn a_push_that_gets_no_memory_in_time_gets_503_and_may_come_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_push_beyond_the_limit_waits_for_another_to_be_answered_then_gets_503() {
+    let patience = Duration::from_millis(200);
+    let agent = Agent::start(config::Server { max_bodies: 1, read_timeout: patience, ..limits() }).await;
+    agent.queue.hold();
+    let mut first = agent.client().await;
+    first.send(&push_request("/api/v1/write", &body(1))).await;
+    until("the first is being stored", || agent.queue.begun() == 1).await;
+    let answer = agent.client().await.ask(&push_request("/api/v1/write", &body(1))).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
+    assert!(answer.body.contains("(server.max_bodies)") && answer.closes(), "{answer:?}");
+    assert_eq!(agent.refused("max_bodies"), 1);
+    let mut third = agent.client().await;
+    third.send(&push_request("/api/v1/write", &body(1))).await;
+    until("the third has arrived", || agent.begun() >= 3).await;
+    agent.queue.release();
+    assert_eq!((first.answer().await.status, third.answer().await.status), (204, 204));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn chunked_bodies_that_want_more_than_there_is_do_not_block_each_other_for_ever() {
     let agent = Agent::start(config::Server {
         max_in_flight_bytes: 2 << 20,
@@ -123,7 +142,7 @@ async fn new_limits_are_in_force_for_what_comes_next() {
     let mut second = agent.client().await;
     second.send(b"GET /health HTTP/1.1\r\nHost: test\r\n\r\n").await;
 
-    agent.state.set_limits(config::Server { max_body_bytes: 1000, ..limits() });
+    agent.state.set_limits(config::Server { max_body_bytes: 1000, ..limits() }, config::Import::default());
     assert_eq!(second.answer().await.status, 200, "there is room for it now");
     assert_eq!(first.ask(&push_request("/api/v1/write", &large)).await.status, 413);
 }

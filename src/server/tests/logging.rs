@@ -1,13 +1,33 @@
 //! What a refused push leaves in the log.
 
 use super::*;
-use crate::ingest::Refusal;
+use crate::ingest::{Bound, Over, Refusal};
 use crate::server::refused::Refused;
 use std::io;
 use tracing_subscriber::fmt::MakeWriter;
 
+/// A log in memory.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// An empty log, and what writes to it from `level` up.
+    pub(super) fn at(level: tracing::Level) -> (Self, impl tracing::Subscriber + Send + Sync) {
+        let log = Self::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_ansi(false)
+            .without_time()
+            .with_writer(log.clone())
+            .finish();
+        (log, subscriber)
+    }
+
+    pub(super) fn lines(&self) -> Vec<String> {
+        let bytes = self.0.lock().unwrap().clone();
+        String::from_utf8(bytes).expect("a log is text").lines().map(str::to_owned).collect()
+    }
+}
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -30,18 +50,13 @@ impl<'a> MakeWriter<'a> for Log {
 
 /// Refuses pushes at the given times and returns the lines of the log, from `level` up.
 fn logged(level: tracing::Level, refusals: &[(i64, Refused, &str)]) -> Vec<String> {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_ansi(false)
-        .without_time()
-        .with_writer(log.clone())
-        .finish();
+    let (log, subscriber) = Log::at(level);
     let now = Arc::new(AtomicI64::new(0));
     let clock = now.clone();
     let state = State::new(
         Arc::<FakeQueue>::default(),
         limits(),
+        config::Import::default(),
         Arc::new(Metrics::new()),
         Arc::new(crate::status::sample),
         Arc::new(move || clock.load(Ordering::SeqCst)),
@@ -52,8 +67,7 @@ fn logged(level: tracing::Level, refusals: &[(i64, Refused, &str)]) -> Vec<Strin
             state.refuse(refused, path, "127.0.0.1:5".parse().unwrap());
         }
     });
-    let bytes = log.0.lock().unwrap().clone();
-    String::from_utf8(bytes).expect("a log is text").lines().map(str::to_owned).collect()
+    log.lines()
 }
 
 fn bad(message: &str) -> Refused {
@@ -119,7 +133,10 @@ fn every_reason_is_one_of_the_list() {
     let metrics = Arc::new(Metrics::new());
     let state = state(Arc::default(), metrics.clone(), limits());
     let peer = "127.0.0.1:5".parse().unwrap();
-    for refused in [
+    let over =
+        |bound| Refused::Content(Refusal::Over(Over { bound, found: 2, most: 1, place: String::new() }));
+    let of_bounds = Bound::ALL.map(over);
+    let others = [
         bad("x"),
         Refused::Content(Refusal::TooLarge("x".into())),
         Refused::Content(Refusal::Unsupported("x".into())),
@@ -134,8 +151,10 @@ fn every_reason_is_one_of_the_list() {
         Refused::Store(AppendError::Store("x".into())),
         Refused::Full(AppendError::Full("x".into())),
         Refused::ShuttingDown,
+        Refused::Crowded { most: 1, after: Duration::from_secs(1) },
         Refused::Internal,
-    ] {
+    ];
+    for refused in of_bounds.into_iter().chain(others) {
         let answer = state.refuse(&refused, "/a", peer);
         let retry = answer.headers().contains_key("retry-after");
         assert_eq!(retry, answer.status() == 503, "{refused:?}");

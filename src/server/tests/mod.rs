@@ -8,7 +8,9 @@ mod load;
 mod logging;
 mod pages;
 mod shutdown;
-mod v2;
+mod skipped;
+mod spec_v1;
+mod spec_v2;
 
 use super::*;
 use client::Client;
@@ -107,6 +109,7 @@ fn limits() -> config::Server {
         max_in_flight_bytes: 16 << 20,
         max_connections: 64,
         read_timeout: DEADLINE,
+        ..config::Server::default()
     }
 }
 
@@ -141,8 +144,14 @@ impl Agent {
             counted.fetch_add(1, Ordering::SeqCst);
             clock()
         });
-        let state =
-            State::new(queue.clone(), limits, metrics.clone(), Arc::new(crate::status::sample), clock);
+        let state = State::new(
+            queue.clone(),
+            limits,
+            config::Import::default(),
+            metrics.clone(),
+            Arc::new(crate::status::sample),
+            clock,
+        );
         let (stop, stopped) = oneshot::channel();
         let shutdown = async move {
             let _ = stopped.await;
@@ -182,7 +191,14 @@ impl Agent {
 }
 
 fn state(queue: Arc<FakeQueue>, metrics: Arc<Metrics>, limits: config::Server) -> Arc<State<Arc<FakeQueue>>> {
-    State::new(queue, limits, metrics, Arc::new(crate::status::sample), Arc::new(|| NOW_MS))
+    State::new(
+        queue,
+        limits,
+        config::Import::default(),
+        metrics,
+        Arc::new(crate::status::sample),
+        Arc::new(|| NOW_MS),
+    )
 }
 
 /// Waits until `condition` holds.

@@ -63,7 +63,7 @@ fn requests(first_ms: i64) -> Vec<(String, &'static str, String)> {
     ]
 }
 
-async fn send(address: SocketAddr, prefix: &str, requests: &[(String, &str, String)]) {
+pub(super) async fn send(address: SocketAddr, prefix: &str, requests: &[(String, &str, String)]) {
     let mut client = Client::new(address);
     for (end, content_type, body) in requests {
         let path = format!("{prefix}{PATH}{end}");

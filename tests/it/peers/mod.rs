@@ -1,4 +1,4 @@
-//! Real programs before and behind the agent: Debian's VictoriaMetrics, vmagent and Prometheus.
+//! Real programs before and behind the agent: Debian's VictoriaMetrics, vmagent and Prometheus, and client libraries.
 //!
 //! ```text
 //!  pusher ─▶ agent ─▶ relay ─▶ VictoriaMetrics     what went through the agent and an outage
@@ -8,6 +8,7 @@
 //! A database is compared with what was pushed where that is known, else with a second one that the same pusher
 //! writes to directly.
 
+mod clients;
 mod crash;
 mod csv;
 mod demo;
@@ -18,6 +19,7 @@ mod metrics;
 mod native;
 mod prometheus;
 mod remote_write;
+mod skipped;
 mod vmagent;
 
 use crate::stage::binary;
@@ -278,13 +280,33 @@ struct Through {
 
 impl Through {
     async fn start() -> Self {
+        Self::launched(|address, url, folder| {
+            Launch::flags(binary(), address, &folder.join("data"), url, &folder.join("log"))
+        })
+        .await
+    }
+
+    /// The agent is given a file that has `rest` in it besides what it needs.
+    async fn configured(rest: &str) -> Self {
+        Self::launched(|address, url, folder| {
+            let file = folder.join("pmm-buffer.yml");
+            let data = folder.join("data");
+            let data = data.display();
+            let text =
+                format!("listen: {address}\ndata_dir: {data}\nremote_write: [{{url: '{url}'}}]\n{rest}\n");
+            std::fs::write(&file, text).expect("writable");
+            Launch::config(binary(), address, &file, &folder.join("log"))
+        })
+        .await
+    }
+
+    async fn launched(launch: impl FnOnce(SocketAddr, &str, &Path) -> Launch) -> Self {
         let victoria = Victoria::start().await;
         let relay = Relay::start(victoria.peer.address()).expect("loopback");
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = ReservedPort::new().expect("loopback");
         let url = format!("http://{}{WRITE}", relay.address());
-        let (data, log) = (folder.path().join("data"), folder.path().join("log"));
-        let launch = Launch::flags(binary(), port.address(), &data, &url, &log);
+        let launch = launch(port.address(), &url, folder.path());
         let mut agent = launch.start().expect("the program starts");
         agent.ready(DEADLINE).await.expect("ready");
         Self { agent, relay, victoria, folder, launch, _port: port }
