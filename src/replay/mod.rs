@@ -27,8 +27,12 @@ mod verdict;
 mod window;
 mod worker;
 
+pub use backoff::Backoff;
 pub use client::WallClock;
+pub use machine::{Action, Machine, Rules};
 pub use progress::{Progress, Snapshot};
+pub use verdict::{Answer, Failure, Outcome};
+pub use window::RateLimit;
 
 use crate::config::{self, Upstream};
 use crate::queue::Reader;
