@@ -54,9 +54,10 @@ pub struct Rules {
 }
 
 /// Many agents see an upstream come back in the same moment. After its first delivery each waits for a random share
-/// of this part of the outage, at most [`MAX_SPREAD`], before it sends on.
-const SPREAD_SHARE: u32 = 50;
-const MAX_SPREAD: Duration = Duration::from_secs(30);
+/// of this part of the outage, at most [`MAX_SPREAD`], before it sends on: the first samples of all of them are to be in
+/// before the server is busy with the rest of some. More than that gains nothing, see docs/fleet.md.
+const SPREAD_SHARE: u32 = 20;
+const MAX_SPREAD: Duration = Duration::from_secs(10);
 
 /// What was sent last.
 #[derive(Debug, Clone, Copy)]

@@ -123,8 +123,8 @@ fn after_an_outage_the_first_delivery_is_a_probe_and_the_rest_is_spread() {
         }
     };
     let spread = |outage| (0..100).map(|seed| after(outage, seed)).max().unwrap();
-    assert!(spread(10 * SECOND) <= SECOND / 5);
-    assert!(spread(600 * SECOND) <= 12 * SECOND && spread(600 * SECOND) > 10 * SECOND);
+    assert!(spread(10 * SECOND) <= SECOND / 2);
+    assert!(spread(100 * SECOND) <= 5 * SECOND && spread(100 * SECOND) > 4 * SECOND);
     assert!(spread(100_000 * SECOND) <= MAX_SPREAD);
 }
 
