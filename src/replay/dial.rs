@@ -17,10 +17,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// One address has this long to take the connection, so that a dead one does not use up the request's time.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// What opens a connection gets lost on a silent link, and kernels before Linux 6.5 repeat it only after 1, 3 and 7 s: another
+/// is opened beside one that has had no answer for so long. The last of them in [`CONNECT_TIMEOUT`] goes out shortly before it.
+const OPEN_AGAIN: Duration = Duration::from_millis(800);
 /// A peer that acknowledges nothing for so long is gone: a node that died behind a virtual IP sends no word.
 const USER_TIMEOUT: Duration = Duration::from_secs(10);
 /// An idle connection is asked for life after this long.
@@ -176,7 +180,7 @@ async fn tcp(host: &str, port: u16) -> Result<TcpStream, DialError> {
         .map_err(|error| DialError::Resolve { host: host.to_owned(), error })?;
     let mut failed = DialError::NoAddress { host: host.to_owned() };
     for address in addresses {
-        let connecting = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await;
+        let connecting = timeout(CONNECT_TIMEOUT, open(address)).await;
         match connecting.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
             Ok(stream) => {
                 tune(&stream).map_err(|error| DialError::Connect { address, error })?;
@@ -186,6 +190,17 @@ async fn tcp(host: &str, port: u16) -> Result<TcpStream, DialError> {
         }
     }
     Err(failed)
+}
+
+/// The first of some connections to one address that is made or refused.
+async fn open(address: SocketAddr) -> io::Result<TcpStream> {
+    let mut attempts = JoinSet::new();
+    loop {
+        attempts.spawn(TcpStream::connect(address));
+        if let Ok(Some(ended)) = timeout(OPEN_AGAIN, attempts.join_next()).await {
+            return ended.unwrap_or_else(|error| Err(error.into()));
+        }
+    }
 }
 
 fn tune(stream: &TcpStream) -> io::Result<()> {
