@@ -65,3 +65,18 @@ fn the_node_is_fenced_before_the_agent_misses_it() {
         pair.nothing_is_missing("link cut and fencing at once").await;
     });
 }
+
+#[test]
+fn a_link_is_silent_for_a_while() {
+    in_own_network("a_link_is_silent_for_a_while", async || {
+        let mut pair = Pair::start().await;
+        network::be_told_nothing(NODE_A);
+        network::cut_link(NODE_A);
+        pair.held_up().await;
+        // So long that the kernel alone would not soon try again.
+        pair.pushes_go_on(2).await;
+        network::mend_link(NODE_A);
+        pair.is_back().await;
+        pair.nothing_is_missing("silent link").await;
+    });
+}

@@ -63,10 +63,16 @@ fn allowed_options() -> Option<String> {
 
 /// Runs a program to its end. Panics where it fails.
 fn run(program: &str, args: &str) {
+    output(program, args);
+}
+
+/// What a program writes. Panics where it fails.
+fn output(program: &str, args: &str) -> String {
     let output = Command::new(program).args(args.split(' ')).output();
     let output = output.unwrap_or_else(|error| panic!("cannot run {program}: {error}"));
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program} {args}: {error}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// `ip` with these arguments. Panics where it fails.
@@ -109,6 +115,22 @@ pub fn give_address(node: &str) {
 pub fn take_address(node: &str) {
     ip(&format!("-n {node} link set vip down"));
     ip(&format!("-n {node} addr flush dev vip"));
+}
+
+/// The client takes the node for where the address is, whatever the network says: as behind a router, nothing tells it
+/// that what it sends arrives nowhere. With what kernels before 6.5 do, which repeat after 1, 3 and 7 s.
+pub fn be_told_nothing(node: &str) {
+    let [a, b, c, d] = VIP;
+    let link = output("ip", &format!("-n {node} -br link show vip"));
+    let hardware = link.split_whitespace().nth(2).expect("name, state, hardware address");
+    ip(&format!("neigh replace {a}.{b}.{c}.{d} lladdr {hardware} nud permanent dev eth0"));
+    // Older kernels have no such setting.
+    let _ = std::fs::write("/proc/sys/net/ipv4/tcp_syn_linear_timeouts", "0");
+}
+
+/// The node's port of the switch comes up again.
+pub fn mend_link(node: &str) {
+    ip(&format!("-n switch link set {node} up"));
 }
 
 /// The node's port of the switch goes down. The node keeps what it has, and nobody sees it.

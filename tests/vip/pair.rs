@@ -98,8 +98,13 @@ impl Pair {
         let is_down = async || self.upstream().await.state == UpstreamState::Down;
         until_async("the agent misses its upstream", is_down).await;
         self.sent = self.upstream().await.samples_sent;
-        let answered = self.ledger.verdict().answered;
-        until("pushes go on", || self.ledger.verdict().answered > answered + SECOND).await;
+        self.pushes_go_on(1).await;
+    }
+
+    /// Waits until pushes of so many seconds more are answered.
+    pub async fn pushes_go_on(&self, seconds: u64) {
+        let target = self.ledger.verdict().answered + seconds * SECOND;
+        until("pushes go on", || self.ledger.verdict().answered > target).await;
     }
 
     /// The volume and the address move to `node`. Returns when something was delivered there.
@@ -107,9 +112,14 @@ impl Pair {
         self.sent = self.upstream().await.samples_sent;
         network::give_address(node);
         self.server = start_server(node, self.volume.path());
+        self.is_back().await;
+    }
+
+    /// Waits until something is delivered, and measures how long that takes once the address answers.
+    pub async fn is_back(&mut self) {
         let sent = async || self.upstream().await.samples_sent > self.sent;
         let delivered = async {
-            until_async("something is delivered to the other node", sent).await;
+            until_async("something is delivered", sent).await;
             Instant::now()
         };
         let (answers, delivered) = tokio::join!(address_answers(), delivered);
@@ -118,8 +128,7 @@ impl Pair {
 
     /// Ends the flow and holds what was answered against what the database has.
     pub async fn nothing_is_missing(&mut self, scene: &str) {
-        let answered = self.ledger.verdict().answered;
-        until("pushes go on", || self.ledger.verdict().answered > answered + SECOND).await;
+        self.pushes_go_on(1).await;
         let flow = self.flow.take().expect("it ends once");
         timeout(DEADLINE, flow.stop()).await.expect("answered").expect("not refused");
         until_async("the agent holds nothing", async || self.upstream().await.backlog_records == 0).await;
