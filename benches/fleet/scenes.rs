@@ -85,7 +85,7 @@ fn sizes() -> anyhow::Result<()> {
         };
         let (ours, our_cpu) = tell(BUFFER);
         if agents as u64 * outage > MAX_PUSHES {
-            return format!("{ours}");
+            return ours;
         }
         let (theirs, their_cpu) = tell(ONE_QUEUE);
         format!("{ours} : {theirs} ({:.2})", our_cpu / their_cpu)
