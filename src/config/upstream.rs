@@ -55,7 +55,7 @@ impl Upstream {
             tls: Tls::default(),
             proxy: None,
             remote_timeout: Duration::from_secs(30),
-            max_samples_per_send: 50_000,
+            max_samples_per_send: 150_000,
             max_bytes_per_send: 8 << 20,
             min_backoff: Duration::from_millis(200),
             max_backoff: Duration::from_secs(5),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// The defaults of the configuration.
 const MIN_BACKOFF: Duration = Duration::from_millis(200);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
-const MAX_SAMPLES: u64 = 50_000;
+const MAX_SAMPLES: u64 = 150_000;
 const DEADLINE: Micros = 30 * SECOND;
 /// Packed, with some scrapes merged.
 const BYTES_PER_SAMPLE: f64 = 2.5;
