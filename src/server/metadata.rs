@@ -2,7 +2,7 @@
 //! series, and its senders say it once a minute. Repeated each time, it would take more room than the samples.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The same is sent again after this long, as Prometheus does (`metadata_config.send_interval`): an upstream may have been
@@ -18,19 +18,54 @@ pub(super) struct Metadata {
 }
 
 impl Metadata {
-    /// True where `field`, which came at `now_ms`, is to go on.
-    pub(super) fn is_due(&self, field: &[u8], now_ms: i64) -> bool {
-        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Of a push that came at `now_ms`.
+    pub(super) fn of_push(&self, now_ms: i64) -> Due<'_> {
+        Due { metadata: self, now_ms, noted: Vec::new() }
+    }
+
+    fn sent(&self) -> MutexGuard<'_, HashMap<u64, i64>> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The metadata of one push that is to go on. Dropped without [`Due::is_stored`] it goes on with the next one.
+pub(super) struct Due<'a> {
+    metadata: &'a Metadata,
+    now_ms: i64,
+    /// Hashes of what goes on with this push.
+    noted: Vec<u64>,
+}
+
+impl Due<'_> {
+    /// True where `field` is to go on.
+    pub(super) fn is_due(&mut self, field: &[u8]) -> bool {
+        let mut sent = self.metadata.sent();
         if sent.len() >= MOST {
             sent.clear();
         }
-        let before = sent.entry(xxh3_64(field)).or_insert(i64::MIN);
+        let hash = xxh3_64(field);
+        let before = sent.entry(hash).or_insert(i64::MIN);
         // Also where the clock was set back.
-        let is_due = now_ms.checked_sub(*before).is_none_or(|since| !(0..INTERVAL_MS).contains(&since));
+        let is_due = self.now_ms.checked_sub(*before).is_none_or(|since| !(0..INTERVAL_MS).contains(&since));
         if is_due {
-            *before = now_ms;
+            *before = self.now_ms;
+            self.noted.push(hash);
         }
         is_due
+    }
+
+    /// The push is in the queue.
+    pub(super) fn is_stored(mut self) {
+        self.noted.clear();
+    }
+}
+
+impl Drop for Due<'_> {
+    fn drop(&mut self) {
+        if !self.noted.is_empty() {
+            let mut sent = self.metadata.sent();
+            self.noted.iter().for_each(|hash| drop(sent.remove(hash)));
+        }
     }
 }
 
@@ -41,16 +76,34 @@ mod tests {
     #[test]
     fn the_same_goes_on_once_a_minute() {
         let metadata = Metadata::default();
-        let due = |field: &[u8], now_ms| metadata.is_due(field, now_ms);
+        let due = |field: &[u8], now_ms| {
+            let mut due = metadata.of_push(now_ms);
+            let is_due = due.is_due(field);
+            due.is_stored();
+            is_due
+        };
         assert!(due(b"a", 0) && due(b"b", 0));
         assert!(!due(b"a", INTERVAL_MS - 1) && due(b"a", INTERVAL_MS));
         assert!(due(b"a", 5), "the clock was set back");
     }
 
     #[test]
+    fn what_a_refused_push_had_goes_on_with_the_next() {
+        let metadata = Metadata::default();
+        let mut refused = metadata.of_push(0);
+        assert!(refused.is_due(b"a"));
+        drop(refused);
+        let mut stored = metadata.of_push(1);
+        assert!(stored.is_due(b"a"));
+        stored.is_stored();
+        assert!(!metadata.of_push(2).is_due(b"a"));
+    }
+
+    #[test]
     fn it_does_not_remember_without_end() {
         let metadata = Metadata::default();
-        (0..MOST as u64 * 3).for_each(|family| assert!(metadata.is_due(&family.to_le_bytes(), 0)));
+        let mut due = metadata.of_push(0);
+        (0..MOST as u64 * 3).for_each(|family| assert!(due.is_due(&family.to_le_bytes())));
         assert!(metadata.sent.lock().unwrap().len() <= MOST);
     }
 }

@@ -77,9 +77,9 @@ async fn store<A: Append>(
     let decoder =
         timeout_at(deadline, state.decoders.acquire()).await.map_err(|_| Refused::Busy(patience))?;
     let decoder = decoder.expect("BUG: it is never closed");
-    let wants_metadata = |field: &[u8]| state.metadata.is_due(field, accepted_ms);
+    let mut metadata = state.metadata.of_push(accepted_ms);
     let Decoded { push, not_carried, skipped } =
-        decode_off_the_runtime(request, whole, limits, wants_metadata)?;
+        decode_off_the_runtime(request, whole, limits, |field| metadata.is_due(field))?;
     let counts = push.counts();
     if !push.is_empty() {
         let reserving = limits.pushes.reserve(push.memory());
@@ -88,6 +88,7 @@ async fn store<A: Append>(
         state.appender.append(push, accepted_ms).await?;
         drop(reservation);
     }
+    metadata.is_stored();
     let route = RouteLabel { route: request.route.path() };
     state.metrics.pushes_accepted.get_or_create(&route).inc();
     state.metrics.samples_accepted.inc_by(counts.all_samples());
