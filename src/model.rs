@@ -190,6 +190,12 @@ impl PushBuilder {
         Self { push: Push { arena: body, ..Push::default() } }
     }
 
+    /// A builder with everything but the series: their labels stand in `arena`, their samples in `samples`, in the order
+    /// in which [`PushBuilder::series_of`] will add them.
+    pub fn over_samples(arena: Vec<u8>, samples: Vec<Sample>) -> Self {
+        Self { push: Push { arena, samples, ..Push::default() } }
+    }
+
     /// Bytes in the arena so far: the body given to [`PushBuilder::over`], then what was stored.
     #[inline]
     pub fn arena_len(&self) -> usize {
@@ -262,6 +268,14 @@ impl PushBuilder {
             u32::try_from(self.push.samples.len()).expect("BUG: a push is bounded far below 4 G samples");
         self.push.series.push(Series { labels, extras, samples_end });
         self.push.counts.series += 1;
+    }
+
+    /// Adds a series with the next `samples` of those given to [`PushBuilder::over_samples`].
+    pub fn series_of(&mut self, labels: Span, samples: u32, extras: Span) {
+        let samples_end = self.push.series.last().map_or(0, |before| before.samples_end) + samples;
+        self.push.series.push(Series { labels, extras, samples_end });
+        self.push.counts.series += 1;
+        self.push.counts.samples += samples;
     }
 
     /// Adds a field of `WriteRequest` other than `timeseries`, whole, tag included.

@@ -13,8 +13,10 @@ pub(super) struct Merge {
     /// Labels and extras.
     arena: Vec<u8>,
     series: Vec<Series>,
-    /// Samples with the series they belong to, as they came.
-    samples: Vec<(u32, Sample)>,
+    /// As they came.
+    samples: Vec<Sample>,
+    /// The series of each.
+    owners: Vec<u32>,
     extras: Vec<(u32, Span)>,
     request_extras: Vec<Span>,
     /// Reference → series, in the interval being read.
@@ -66,9 +68,10 @@ impl Merge {
 
     /// The record that was begun could not be read to its end: it never was.
     pub(super) fn roll_back(&mut self) {
-        for (series, _) in self.samples.drain(self.mark.samples..) {
+        for series in self.owners.drain(self.mark.samples..) {
             self.series[series as usize].samples -= 1;
         }
+        self.samples.truncate(self.mark.samples);
         self.arena.truncate(self.mark.arena);
         self.series.truncate(self.mark.series);
         self.extras.truncate(self.mark.extras);
@@ -96,18 +99,15 @@ impl Merge {
         Span { start, end: offset(self.arena.len()) }
     }
 
-    /// The merged push. Its arena is the one that was collected in: no label is copied again.
+    /// The merged push. It takes over the memory that was collected in: no label and no sample is held twice.
     pub(super) fn finish(self) -> Push {
-        let grouped = self.grouped();
-        let Self { arena, series, mut extras, request_extras, .. } = self;
+        let Self { arena, series, mut samples, owners, mut extras, request_extras, .. } = self;
+        group(&mut samples, owners, &series);
         // Stable: the extras of a series stay in their order.
         extras.sort_by_key(|(series, _)| *series);
         let mut extras = extras.into_iter().peekable();
-        let mut push = PushBuilder::over(arena);
-        push.reserve(series.len(), grouped.len());
-        let mut samples = grouped.into_iter();
+        let mut push = PushBuilder::over_samples(arena, samples);
         for (number, series) in series.iter().enumerate() {
-            samples.by_ref().take(series.samples as usize).for_each(|sample| push.sample(sample));
             let mut span = Span::default();
             while let Some((_, extra)) = extras.next_if(|(of, _)| *of as usize == number) {
                 span = if span.is_empty() { extra } else { push.join(span, extra) };
@@ -117,7 +117,7 @@ impl Merge {
                 push.count_extras(counts.histograms, counts.exemplars);
                 (0..counts.samples).for_each(|_| push.count_carried_sample());
             }
-            push.series(series.labels, span);
+            push.series_of(series.labels, series.samples, span);
         }
         for extra in request_extras {
             let is_metadata = wire::is_metadata(push.bytes(extra));
@@ -125,22 +125,30 @@ impl Merge {
         }
         push.finish()
     }
+}
 
-    /// The samples, series by series.
-    fn grouped(&self) -> Vec<Sample> {
-        let mut next = Vec::with_capacity(self.series.len());
-        let mut start = 0;
-        for series in &self.series {
-            next.push(start);
-            start += series.samples as usize;
+/// Puts samples in order, series by series, those of each as they came. In place: a batch is the largest thing that an agent
+/// holds.
+fn group(samples: &mut [Sample], owners: Vec<u32>, series: &[Series]) {
+    let mut next = Vec::with_capacity(series.len());
+    let mut start = 0;
+    for series in series {
+        next.push(start);
+        start += series.samples;
+    }
+    let mut places = owners;
+    for place in &mut places {
+        let next = &mut next[*place as usize];
+        *place = *next;
+        *next += 1;
+    }
+    for at in 0..samples.len() {
+        // Each swap brings one sample to where it belongs.
+        while places[at] as usize != at {
+            let place = places[at] as usize;
+            samples.swap(at, place);
+            places.swap(at, place);
         }
-        let mut grouped = vec![Sample { value: 0.0, timestamp: 0 }; self.samples.len()];
-        for (series, sample) in &self.samples {
-            let place = &mut next[*series as usize];
-            grouped[*place] = *sample;
-            *place += 1;
-        }
-        grouped
     }
 }
 
@@ -175,7 +183,8 @@ impl Sink for Merge {
             self.extras.push((self.current, field));
             return;
         }
-        self.samples.push((self.current, sample));
+        self.samples.push(sample);
+        self.owners.push(self.current);
         self.series[self.current as usize].samples += 1;
     }
 

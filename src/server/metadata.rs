@@ -64,7 +64,9 @@ impl Drop for Due<'_> {
     fn drop(&mut self) {
         if !self.noted.is_empty() {
             let mut sent = self.metadata.sent();
-            self.noted.iter().for_each(|hash| drop(sent.remove(hash)));
+            for hash in &self.noted {
+                sent.remove(hash);
+            }
         }
     }
 }
