@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 export PMM_BUFFER_TEST_PEERS ?= $(CACHE)/peers
 CARGO ?= cargo
 
-.PHONY: help build demo test fuzz bench lint doc deny setup setup-peers clean
+.PHONY: help build demo test fuzz instructions bench lint doc deny setup setup-peers clean
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,10 @@ FUZZ_SECONDS ?= 5
 
 fuzz: setup ## Fuzzes each decoder for FUZZ_SECONDS (5) from the committed seeds
 	@scripts/fuzz.sh $(FUZZ_SECONDS)
+
+instructions: setup ## Counts the instructions of the hot paths, and holds them against benches/instructions/figures.txt
+	@scripts/setup.sh instructions
+	@$(CARGO) bench --locked --bench instructions
 
 bench: setup setup-peers ## Runs the benchmarks
 	@$(CARGO) bench --locked

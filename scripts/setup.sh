@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Brings what the build (`build`) or the tests (`peers DIR`) need, or says exactly what to install.
+# Brings what the build (`build`), the count of instructions (`instructions`) or the tests (`peers DIR`) need, or says exactly what to install.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 
@@ -107,8 +107,17 @@ fetch_package() {
     )
 }
 
+instructions() {
+    command -v valgrind >/dev/null || apt_install valgrind && return 0
+    say "counting instructions needs valgrind"
+    say "on Debian or Ubuntu:  sudo apt-get install valgrind"
+    say "on Fedora or RHEL:    sudo dnf install valgrind"
+    exit 1
+}
+
 case ${1:-} in
     build) build ;;
+    instructions) instructions ;;
     peers) peers "${2:?usage: setup.sh peers DIR}"; clients "$2" ;;
-    *) say "usage: setup.sh build | peers DIR"; exit 64 ;;
+    *) say "usage: setup.sh build | instructions | peers DIR"; exit 64 ;;
 esac
