@@ -18,9 +18,12 @@ use std::time::{Duration, Instant};
 /// Steps that a window is remembered in: a rewind goes back by the window and at most one step more.
 const STEPS: u32 = 16;
 
-/// An upstream that fails again and again must not be sent the same over and over: within this many windows, a
-/// rewind does not go back to what the one before it repeated.
+/// An upstream that fails again and again must not be sent the same over and over: of the rewinds within this many windows,
+/// only the first [`WHOLE_REWINDS`] may go back to what one before them repeated.
 const QUIET_WINDOWS: u32 = 6;
+/// A server that is started anew can crash again before it has flushed what was repeated for it, and so can the node that took
+/// over from it.
+const WHOLE_REWINDS: usize = 3;
 
 /// The settled positions of the last seconds. See the module's doc.
 #[derive(Debug, Clone)]
@@ -32,14 +35,14 @@ pub struct Recent {
     steps: VecDeque<(Instant, Mark)>,
     /// The last one of all, which may have come sooner than a step after the one before it.
     last: Option<(Instant, Mark)>,
-    /// When a rewind was made, and what was settled then.
-    rewound: Option<(Instant, Mark)>,
+    /// When the last rewinds were made, and what was settled then.
+    rewound: VecDeque<(Instant, Mark)>,
 }
 
 impl Recent {
     /// Nothing was settled lately; everything before `base` was, some time.
     pub fn new(window: Duration, base: Mark) -> Self {
-        Self { window, base, steps: VecDeque::new(), last: None, rewound: None }
+        Self { window, base, steps: VecDeque::new(), last: None, rewound: VecDeque::new() }
     }
 
     /// The settled position moved on to `to`.
@@ -79,16 +82,18 @@ impl Recent {
     /// The upstream is away: where delivery begins again, given what is settled. From here on that is settled.
     pub fn rewind(&mut self, now: Instant, acked: Mark) -> Mark {
         let mut to = self.base(now);
-        if let Some((at, repeated)) = self.rewound
-            && now < at + self.window * QUIET_WINDOWS
+        let quiet = self.window * QUIET_WINDOWS;
+        self.rewound.retain(|(at, _)| now < *at + quiet);
+        if self.rewound.len() >= WHOLE_REWINDS
+            && let Some((_, repeated)) = self.rewound.back()
         {
-            to = to.max(repeated);
+            to = to.max(*repeated);
         }
         // What was settled by an earlier rewind's measure lies ahead of what is settled now: nothing to repeat.
         if to.position >= acked.position {
             return acked;
         }
-        self.rewound = Some((now, acked));
+        self.rewound.push_back((now, acked));
         self.base = to;
         self.steps.clear();
         self.last = None;
@@ -138,24 +143,44 @@ mod tests {
     }
 
     #[test]
-    fn an_upstream_that_keeps_failing_is_not_sent_the_same_over_and_over() {
+    fn a_server_that_crashes_again_is_sent_the_whole_window_again() {
         let start = Instant::now();
         let mut recent = Recent::new(WINDOW, mark(0));
         (1..=20).for_each(|second| recent.settled(start + seconds(second), mark(second)));
         let at = start + seconds(20);
         assert_eq!(recent.rewind(at, mark(20)), mark(10));
-        recent.settled(at + seconds(1), mark(15));
+        recent.settled(at + seconds(3), mark(23));
         assert_eq!(
-            recent.rewind(at + seconds(2), mark(15)),
-            mark(15),
-            "half of it again, and no further back"
+            recent.rewind(at + seconds(4), mark(23)),
+            mark(10),
+            "it may have lost all of it once more"
         );
-        recent.settled(at + seconds(3), mark(25));
-        assert_eq!(recent.rewind(at + seconds(4), mark(25)), mark(20), "what is new is repeated once");
+        recent.settled(at + seconds(6), mark(15));
+        assert_eq!(recent.rewind(at + seconds(7), mark(15)), mark(10), "also what came but in part");
+    }
+
+    #[test]
+    fn an_upstream_that_keeps_failing_is_not_sent_the_same_over_and_over() {
+        let start = Instant::now();
+        let mut recent = Recent::new(WINDOW, mark(0));
+        (1..=20).for_each(|second| recent.settled(start + seconds(second), mark(second)));
+        let at = start + seconds(20);
+        for _ in 0..WHOLE_REWINDS {
+            assert_eq!(recent.rewind(at, mark(20)), mark(10));
+            recent.settled(at, mark(20));
+        }
+        recent.settled(at + seconds(1), mark(25));
+        assert_eq!(recent.rewind(at + seconds(2), mark(25)), mark(20), "what is new is repeated once");
+        recent.settled(at + seconds(3), mark(22));
+        assert_eq!(
+            recent.rewind(at + seconds(4), mark(22)),
+            mark(22),
+            "it came in part, and is not sent again"
+        );
         recent.settled(at + seconds(100), mark(40));
         assert_eq!(
             recent.rewind(at + seconds(101), mark(40)),
-            mark(20),
+            mark(22),
             "after a quiet time, the whole window"
         );
     }

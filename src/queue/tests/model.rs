@@ -156,8 +156,8 @@ struct Upstream {
     base: u64,
     /// What was settled since, and when.
     settled: Vec<(Instant, u64)>,
-    /// The last rewind, and what was settled then.
-    taken_back: Option<(Instant, u64)>,
+    /// The rewinds, and what was settled then.
+    taken_back: Vec<(Instant, u64)>,
     /// Losses before it were counted since the start.
     reported: u64,
     dropped: u64,
@@ -384,16 +384,16 @@ impl Model {
         let state = &self.upstreams[upstream];
         let acked = state.acked;
         assert_eq!(samples, self.samples(to, acked));
-        // What an earlier rewind repeated is not repeated again so soon.
-        let repeated =
-            state.taken_back.filter(|(at, _)| now < *at + 6 * WINDOW).map_or(0, |(_, position)| position);
+        // What an earlier rewind repeated is not repeated by a fourth one so soon.
+        let lately = || state.taken_back.iter().filter(|(at, _)| now < *at + 6 * WINDOW);
+        let repeated = lately().last().filter(|_| lately().count() >= 3).map_or(0, |(_, position)| *position);
         let long_ago = |by: Duration| state.settled_at(now - by).max(repeated).min(acked);
         assert!(to >= long_ago(WINDOW + WINDOW_STEP), "{to} of {acked} is too far back");
         assert!(to <= long_ago(WINDOW), "{to} of {acked} is not far enough back");
         if to < acked {
             let state = &mut self.upstreams[upstream];
             (state.acked, state.read, state.base) = (to, to, to);
-            state.taken_back = Some((now, acked));
+            state.taken_back.push((now, acked));
             state.settled.clear();
             state.pending.clear();
         }
