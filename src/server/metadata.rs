@@ -28,7 +28,7 @@ impl Metadata {
     }
 }
 
-/// The metadata of one push that is to go on. Dropped without [`Due::is_stored`] it goes on with the next one.
+/// The metadata of one push that is to go on. Dropped without [`Due::stored`] it goes on with the next one.
 pub(super) struct Due<'a> {
     metadata: &'a Metadata,
     now_ms: i64,
@@ -55,7 +55,7 @@ impl Due<'_> {
     }
 
     /// The push is in the queue.
-    pub(super) fn is_stored(mut self) {
+    pub(super) fn stored(mut self) {
         self.noted.clear();
     }
 }
@@ -81,7 +81,7 @@ mod tests {
         let due = |field: &[u8], now_ms| {
             let mut due = metadata.of_push(now_ms);
             let is_due = due.is_due(field);
-            due.is_stored();
+            due.stored();
             is_due
         };
         assert!(due(b"a", 0) && due(b"b", 0));
@@ -97,7 +97,7 @@ mod tests {
         drop(refused);
         let mut stored = metadata.of_push(1);
         assert!(stored.is_due(b"a"));
-        stored.is_stored();
+        stored.stored();
         assert!(!metadata.of_push(2).is_due(b"a"));
     }
 

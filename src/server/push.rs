@@ -88,7 +88,7 @@ async fn store<A: Append>(
         state.appender.append(push, accepted_ms).await?;
         drop(reservation);
     }
-    metadata.is_stored();
+    metadata.stored();
     let route = RouteLabel { route: request.route.path() };
     state.metrics.pushes_accepted.get_or_create(&route).inc();
     state.metrics.samples_accepted.inc_by(counts.all_samples());
