@@ -28,6 +28,7 @@ pub mod cli;
 pub mod clock;
 pub mod cmd;
 pub mod config;
+pub mod dead_letter;
 pub mod fault;
 pub mod harness;
 pub mod ingest;
