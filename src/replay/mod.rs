@@ -33,7 +33,7 @@ pub use backoff::Backoff;
 pub use client::WallClock;
 pub use machine::{Action, Machine, Rules};
 pub use progress::{Progress, Snapshot};
-pub use resend::resend;
+pub use resend::{NotTaken, resend};
 pub use verdict::{Answer, Failure, Outcome};
 pub use window::RateLimit;
 
