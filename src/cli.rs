@@ -380,6 +380,26 @@ mod tests {
     }
 
     #[test]
+    fn letters_are_removed_or_sent_only_where_it_is_said_which() {
+        let of = |args: &[&str]| {
+            let args = ["pmm-buffer", "queue", "dead-letter"].iter().chain(args).copied().collect::<Vec<_>>();
+            Cli::try_parse_from(args).err().map(|error| error.kind())
+        };
+        for command in ["purge", "retry"] {
+            assert_eq!(of(&[command]), Some(ErrorKind::MissingRequiredArgument));
+            assert_eq!(of(&[command, "1", "--all"]), Some(ErrorKind::ArgumentConflict));
+            assert_eq!(of(&[command, "1", "2"]), None);
+            assert_eq!(of(&[command, "--all"]), None);
+        }
+        assert_eq!(of(&["purge", "--before", "soon"]), Some(ErrorKind::ValueValidation));
+        assert_eq!(of(&["purge", "--before", "2026-01-31"]), None);
+        assert_eq!(
+            of(&["purge", "--before", "2026-01-31T18:00:00Z", "--all"]),
+            Some(ErrorKind::ArgumentConflict)
+        );
+    }
+
+    #[test]
     fn status_and_demo_have_defaults() {
         let Command::Status(status) =
             Cli::try_parse_from(["pmm-buffer", "status"]).expect("a command").command

@@ -15,6 +15,7 @@
 //! | [`ingest`] | a file a protocol: bytes → `Push`, or a refusal |
 //! | [`server`] | listener, routes, limits, admin pages |
 //! | [`queue`] | the durable log between the two halves |
+//! | [`dead_letter`] | what upstreams refused for good |
 //! | [`replay`] | batches, verdicts, backoff; the client and its worker |
 //! | [`telemetry`] | logging and metrics |
 //! | [`status`] | what `/api/v1/status` and `pmm-buffer status` show |

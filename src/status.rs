@@ -141,7 +141,8 @@ impl UpstreamStatus {
         } else if self.dead_letters > 0 {
             problems.push(Problem {
                 what: format!("{} dead letters are kept of upstream {name}", human::count(self.dead_letters)),
-                to_do: "look at them with `pmm-buffer queue dead-letter list`, then `retry` or `purge` them".into(),
+                to_do: "look at them with `pmm-buffer queue dead-letter list`, then `retry` or `purge` them"
+                    .into(),
             });
         }
         if self.samples_dropped > 0 {

@@ -100,13 +100,8 @@ impl Agent {
         let replays: Vec<_> = settings(&config).map(spawn).collect();
         let (server, import) = (config.server.clone(), config.import);
         let config = watch::Sender::new(Arc::new(config));
-        let overview = Overview::new(
-            queue.view(),
-            &replays,
-            letters.clone(),
-            config.subscribe(),
-            metrics.clone(),
-        );
+        let overview =
+            Overview::new(queue.view(), &replays, letters.clone(), config.subscribe(), metrics.clone());
         let status = Arc::new(move || overview.status());
         let state = State::new(queue.appender(), server, import, metrics, status, Arc::new(wall_clock_ms));
         Ok(Self { source, config, level, queue, listener, state, replays, letters, signals })
@@ -121,9 +116,8 @@ impl Agent {
         let signal = loop {
             match self.signals.next().await {
                 Told::Reload => {
-                    let reload = reload::reload(&self.source, &self.config, &self.level, &self.state, &self.replays);
+                    reload::reload(&self.source, &self.config, &self.level, &self.state, &self.replays);
                     self.letters.set_max_bytes(self.config.borrow().dead_letters.max_bytes);
-                    reload
                 }
                 Told::End(signal) => break signal,
             }

@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 const SUFFIX: &str = ".letter";
-/// What is being written; left behind only by a kill.
+/// What is being written. A kill leaves it behind, and the next letter takes its place.
 const UNFINISHED: &str = "unfinished";
 
 /// See the module's doc.
@@ -33,7 +33,9 @@ pub struct Entry {
 pub enum LetterError {
     #[error("cannot read dead letter {number} ({path}): {error}")]
     Io { number: u64, path: PathBuf, error: io::Error },
-    #[error("dead letter {number} ({path}) does not read: {error}; `queue dead-letter purge {number}` removes it")]
+    #[error(
+        "dead letter {number} ({path}) does not read: {error}; `queue dead-letter purge {number}` removes it"
+    )]
     Damaged { number: u64, path: PathBuf, error: DecodeError },
 }
 
@@ -58,10 +60,14 @@ impl Folder {
         &self.path
     }
 
-    /// Makes it where it is missing, and removes what a write that was cut off left.
+    /// Makes it where it is missing.
     pub(super) fn prepare(&self) -> io::Result<()> {
+        if self.path.is_dir() {
+            return Ok(());
+        }
         DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
-        gone_is_fine(fs::remove_file(self.path.join(UNFINISHED)))
+        // Its name must survive a power cut as its letters do.
+        self.path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
     }
 
     /// The letters in order of their numbers. A folder that is not there has none.
@@ -88,9 +94,7 @@ impl Folder {
         let (number, path) = (entry.number, entry.path(&self.path));
         match fs::read(&path) {
             Err(error) => Err(LetterError::Io { number, path, error }),
-            Ok(bytes) => {
-                Letter::decode(&bytes).map_err(|error| LetterError::Damaged { number, path, error })
-            }
+            Ok(bytes) => Letter::decode(&bytes).map_err(|error| LetterError::Damaged { number, path, error }),
         }
     }
 
@@ -168,12 +172,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_kill_left_unfinished_goes_at_the_next_start() {
+    fn what_a_kill_left_unfinished_is_no_letter_and_gives_way_to_the_next() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Folder::new(temporary.path().to_owned());
-        fs::write(temporary.path().join(UNFINISHED), b"half a letter").unwrap();
+        fs::write(temporary.path().join(UNFINISHED), b"half a letter that is longer").unwrap();
         assert_eq!(folder.list().unwrap(), []);
-        folder.prepare().unwrap();
+        let entry = folder.write(1, "a", b"whole").unwrap();
+        assert_eq!(fs::read(entry.path(temporary.path())).unwrap(), b"whole");
         assert!(!temporary.path().join(UNFINISHED).exists());
     }
 }

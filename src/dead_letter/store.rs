@@ -81,17 +81,15 @@ impl Lost {
 }
 
 impl DeadLetters {
-    /// Finds the letters there are. A folder that does not open is made or read again with each letter: what was refused
-    /// must not keep the agent from delivering the rest.
+    /// Finds the letters there are. A folder that cannot be read is tried again with each letter: what was refused must not
+    /// keep the agent from delivering the rest.
     pub fn open(options: Options) -> Self {
         let Options { path, max_bytes, queue } = options;
         let folder = Folder::new(path);
-        // Where nothing is to be kept, no folder is made.
-        let prepared = if max_bytes > 0 { folder.prepare() } else { Ok(()) };
         let letters = Self { folder, queue, max_bytes: max_bytes.into(), state: Mutex::default() };
-        if let Err(error) = prepared.and_then(|()| letters.refresh(&mut letters.state())) {
+        if let Err(error) = letters.refresh(&mut letters.state()) {
             let path = letters.folder.path().display();
-            tracing::error!(%path, %error, "the dead letters do not open, what is refused for good may be lost");
+            tracing::error!(%path, %error, "cannot read the dead letters, what is refused for good may be lost");
         }
         letters
     }

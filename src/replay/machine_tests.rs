@@ -212,7 +212,13 @@ fn tell(shape: &Shape, counts: &[u32], is_bad: impl Fn(usize, u32) -> bool, away
             told.asked += 1;
         }
         let refused = samples.iter().any(|(series, sample)| is_bad(*series, *sample));
-        let status = if is_away { 503 } else if refused { 422 } else { 204 };
+        let status = if is_away {
+            503
+        } else if refused {
+            422
+        } else {
+            204
+        };
         match machine.outcome(&answer(status), now).1 {
             Settled::Nothing => {}
             Settled::Delivered(done) => {
@@ -233,8 +239,11 @@ fn tell(shape: &Shape, counts: &[u32], is_bad: impl Fn(usize, u32) -> bool, away
 fn assert_complete(told: &Told, counts: &[u32]) {
     let mut all = [&told.delivered[..], &told.rejected[..]].concat();
     all.sort_unstable();
-    let expected: Vec<_> =
-        counts.iter().enumerate().flat_map(|(series, count)| (0..*count).map(move |at| (series, at))).collect();
+    let expected: Vec<_> = counts
+        .iter()
+        .enumerate()
+        .flat_map(|(series, count)| (0..*count).map(move |at| (series, at)))
+        .collect();
     assert_eq!(all, expected, "each sample is settled once");
     for series in 0..counts.len() {
         let delivered = told.delivered.iter().filter(|(of, _)| *of == series).map(|(_, at)| *at);
