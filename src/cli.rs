@@ -26,7 +26,6 @@ pub struct Cli {
 
 /// Has no `Debug`: a URL may have a password in it.
 #[derive(Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one, for a moment")]
 pub enum Command {
     /// Runs the agent: takes pushes, makes them durable, sends them on
     Run(Run),
@@ -183,7 +182,7 @@ pub enum DeadLetter {
     /// Writes what was refused in a form that can be pushed
     Export(ExportLetters),
     /// Sends letters once more to the upstream that refused them, and removes what it takes
-    Retry(RetryLetters),
+    Retry(Box<RetryLetters>),
     /// Removes letters for good
     Purge(PurgeLetters),
 }

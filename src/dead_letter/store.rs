@@ -4,13 +4,13 @@ use super::folder::{Entry, Folder};
 use super::letter::Letter;
 use crate::config;
 use crate::telemetry::process::{FileSystem, file_system};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 /// What it is opened with.
 #[derive(Debug, Clone)]
@@ -33,11 +33,23 @@ pub struct DeadLetters {
 
 #[derive(Debug, Default)]
 struct State {
-    letters: Vec<Entry>,
+    letters: VecDeque<Entry>,
     next: u64,
-    /// The folder's own time when it was listed: it changes with every file that comes or goes.
-    listed: Option<SystemTime>,
+    listed: Option<Listed>,
 }
+
+/// How the folder was listed last.
+#[derive(Debug, Clone, Copy)]
+struct Listed {
+    at: Instant,
+    /// The folder's own time, which changes with every file that comes or goes; none where there is no folder.
+    changed: Option<SystemTime>,
+    /// When that time was seen first.
+    seen: Instant,
+}
+
+/// A file system may give two changes that are close together the same time.
+const TICK: Duration = Duration::from_secs(1);
 
 /// A letter was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +92,12 @@ impl Lost {
     }
 }
 
+impl State {
+    fn disk_bytes(&self) -> u64 {
+        self.letters.iter().map(|entry| entry.disk_bytes).sum()
+    }
+}
+
 impl DeadLetters {
     /// Finds the letters there are. A folder that cannot be read is tried again with each letter: what was refused must not
     /// keep the agent from delivering the rest.
@@ -111,13 +129,16 @@ impl DeadLetters {
         }
         let io = |error| Lost::Io { path: self.folder.path().to_owned(), error };
         let mut state = self.state();
-        self.folder.prepare().and_then(|()| self.refresh(&mut state)).map_err(io)?;
+        self.folder.prepare().map_err(io)?;
+        if state.listed.is_none() {
+            self.refresh(&mut state).map_err(io)?;
+        }
         if self.room().is_some_and(|room| room < bytes.len() as u64) {
             return Err(Lost::NoRoom { path: self.folder.path().to_owned() });
         }
         let number = state.next;
         let entry = self.folder.write(number, &letter.upstream, &bytes).map_err(io)?;
-        state.letters.push(entry);
+        state.letters.push_back(entry);
         state.next += 1;
         let evicted = self.evict(&mut state, max_bytes).map_err(io)?;
         Ok(Kept { number, evicted })
@@ -131,11 +152,15 @@ impl DeadLetters {
 
     /// Removes the oldest letters but for the one that was just written until they are within the limit.
     fn evict(&self, state: &mut State, max_bytes: u64) -> io::Result<Vec<String>> {
-        let mut total: u64 = state.letters.iter().map(|entry| entry.disk_bytes).sum();
+        if state.disk_bytes() > max_bytes && state.listed.is_none_or(|listed| listed.at.elapsed() >= TICK) {
+            // What the command line removed takes no room any more.
+            self.refresh(state)?;
+        }
+        let mut total = state.disk_bytes();
         let mut evicted = Vec::new();
         while total > max_bytes && state.letters.len() > 1 {
             self.folder.remove(&state.letters[0])?;
-            let entry = state.letters.remove(0);
+            let Some(entry) = state.letters.pop_front() else { break };
             total -= entry.disk_bytes;
             evicted.push(entry.upstream);
         }
@@ -147,26 +172,28 @@ impl DeadLetters {
         let mut state = self.state();
         // What cannot be listed now is as it was.
         let _ = self.refresh(&mut state);
-        let mut totals = Totals::default();
+        let mut totals = Totals { disk_bytes: state.disk_bytes(), letters: BTreeMap::new() };
         for entry in &state.letters {
-            totals.disk_bytes += entry.disk_bytes;
             *totals.letters.entry(entry.upstream.clone()).or_default() += 1;
         }
         totals
     }
 
-    /// Lists the folder where it changed since it was listed last.
+    /// Lists the folder where it may have changed since it was listed last.
     fn refresh(&self, state: &mut State) -> io::Result<()> {
+        // The times first: a change while it is listed is seen the next time.
+        let at = Instant::now();
         let changed = match fs::metadata(self.folder.path()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             metadata => Some(metadata?.modified()?),
         };
-        if changed.is_none() || changed != state.listed {
-            // The time first: a change while it is listed is seen the next time.
-            state.listed = changed;
-            state.letters = self.folder.list()?;
+        let known = state.listed.filter(|listed| listed.changed == changed);
+        if known.is_none_or(|listed| listed.at < listed.seen + TICK) {
+            state.letters = self.folder.list()?.into();
+            let seen = known.map_or(at, |listed| listed.seen);
+            state.listed = Some(Listed { at, changed, seen });
         }
-        let last = state.letters.last().map_or(0, |entry| entry.number);
+        let last = state.letters.back().map_or(0, |entry| entry.number);
         state.next = state.next.max(last + 1);
         Ok(())
     }

@@ -69,6 +69,11 @@ impl Part {
         series.map(|series| self.samples_in(count(&series)).len() as u64).sum()
     }
 
+    /// Series that have something in it.
+    pub fn series_in(&self, push: &Push) -> usize {
+        self.cut(push).map_or(self.series.len(), |cut| cut.series().len())
+    }
+
     /// Bytes of its body before it is packed.
     pub fn encoded_len(&self, push: &Push) -> usize {
         match self.cut(push) {

@@ -267,7 +267,7 @@ impl Worker {
             status,
             reason: reason.to_owned(),
             answer: describe(outcome),
-            series: u32::try_from(part.series.len()).unwrap_or(u32::MAX),
+            series: u32::try_from(part.series_in(push)).unwrap_or(u32::MAX),
             samples: part.samples(push),
             wire_len: u32::try_from(part.encoded_len(push)).unwrap_or(u32::MAX),
             packed: tokio::task::block_in_place(|| delivery.packer.pack(push, part, Packing::Zstd)),

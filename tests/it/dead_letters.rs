@@ -244,13 +244,24 @@ async fn retry_to_an_upstream_that_is_away_keeps_the_letters() {
 }
 
 #[tokio::test]
-async fn nothing_is_kept_where_that_is_configured_and_the_rest_is_delivered() {
-    let mut stage = Stage::with_config("", "dead_letters: {max_bytes: 0B}");
-    let agent = refused(&mut stage, Mode::RefuseSeries(POISON.into()), 3).await;
+async fn nothing_is_kept_where_that_is_configured_until_it_is_configured_otherwise() {
+    let stage = Stage::with_config("", "dead_letters: {max_bytes: 0B}");
+    stage.upstream.set_mode(Mode::RefuseSeries(POISON.into()));
+    let mut agent = stage.start().await;
+    let mut feed = stage.feed();
+    feed.push(3).await;
+    stage.drained(&agent).await;
     assert_eq!(upstream_status(&agent).await.samples_rejected, 3);
     assert_eq!(stage.ledger.verdict().delivered, 3 * (SERIES - 1));
     assert!(!stage.data_dir().join("dead-letters").exists());
     logged(&agent, "dead_letters.max_bytes is 0").await;
+    stage.write_config(&stage.upstream.url(), "", "dead_letters: {max_bytes: 1MiB}");
+    agent.reload().expect("it runs");
+    logged(&agent, "applied=dead_letters.max_bytes").await;
+    feed.push(2).await;
+    stage.drained(&agent).await;
+    let list = listed(&stage).await;
+    assert_eq!(list.iter().map(|letter| letter["samples"].as_u64().unwrap_or(0)).sum::<u64>(), 2);
 }
 
 #[tokio::test]
