@@ -7,8 +7,8 @@ use super::units::{GIB, KIB, MIB, TIB, format_duration, format_size, parse_durat
 use super::value::Reader;
 use super::yaml::{Node, Value};
 use super::{
-    BadLines, Bounds, Config, DeadLetters, Import, Log, LogFormat, LogLevel, Queue, Replay, Server, SyncMode, Upstream,
-    WhenFull, remote_write,
+    BadLines, Bounds, Config, DeadLetters, Import, Log, LogFormat, LogLevel, Queue, Replay, Server, SyncMode,
+    Upstream, WhenFull, remote_write,
 };
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
