@@ -61,6 +61,7 @@ fn value(out: &mut String, value: f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::BadLines;
     use crate::dead_letter::letter::tests::letter;
     use crate::ingest::import::{Arguments, Import};
     use crate::ingest::{Limits, import_json};
@@ -80,8 +81,12 @@ mod tests {
     #[test]
     fn what_is_written_is_taken_as_the_same() {
         let push = letter("a", "up", &[1.0, 0.1 + 0.2, -0.0, 1e-300]).push().unwrap();
-        let limits = Limits { unpacked_bytes: 1 << 20 };
-        let import = Import { arguments: Arguments::default(), accepted_ms: 0, limits };
-        assert_eq!(import_json::decode(json_lines(&push).text.as_bytes(), &import).unwrap(), push);
+        let import = Import {
+            arguments: Arguments::default(),
+            accepted_ms: 0,
+            limits: Limits::of_bytes(1 << 20),
+            bad_lines: BadLines::Refuse,
+        };
+        assert_eq!(import_json::decode(json_lines(&push).text.as_bytes(), &import).unwrap().push, push);
     }
 }
