@@ -34,7 +34,10 @@ async fn a_series_that_a_database_refuses_is_kept_and_taken_by_one_without_the_l
     let mut huge = PushBuilder::default();
     let labels = huge.store_with(|section| {
         wire::append_label(section, b"__name__", b"huge");
-        wire::append_label(section, b"query", "x".repeat(2 * LIMIT).as_bytes());
+        for name in ["a", "b", "c"] {
+            // Each within what a label of a push may have.
+            wire::append_label(section, name.as_bytes(), "x".repeat(LIMIT * 3 / 4).as_bytes());
+        }
     });
     huge.sample(Sample { value: 1.0, timestamp: now });
     huge.series(labels, Span::default());
