@@ -3,10 +3,11 @@
 //! Exit codes: 0 fine, 1 failure, 64 bad configuration or usage (`EX_USAGE`).
 
 use crate::config;
-use clap::{Args, Parser, Subcommand, value_parser};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 /// Exit code for a wrong command line or configuration: what a restart would not mend.
 pub const EXIT_USAGE: u8 = 64;
@@ -25,7 +26,6 @@ pub struct Cli {
 
 /// Has no `Debug`: a URL may have a password in it.
 #[derive(Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one, for a moment")]
 pub enum Command {
     /// Runs the agent: takes pushes, makes them durable, sends them on
     Run(Run),
@@ -33,7 +33,7 @@ pub enum Command {
     CheckConfig(CheckConfig),
     /// Shows the state of a running agent: backlog, age, upstreams, last error
     Status(Status),
-    /// Looks into the queue on disk, checks it, or mends one that does not open
+    /// Looks into the queue on disk, checks it, mends one that does not open; handles what upstreams refused
     Queue {
         /// What to do.
         #[command(subcommand)]
@@ -58,7 +58,8 @@ pub struct Run {
     pub overrides: Overrides,
 }
 
-/// What can be said without a file. Checked where the file is, with the same messages.
+/// What can be said without a file. Checked where the file is, with the same messages. Its `Debug` shows nothing: a URL may
+/// have a password in it.
 #[derive(Args, Default)]
 pub struct Overrides {
     /// Where pushes are taken [default: 127.0.0.1:9431]
@@ -102,6 +103,12 @@ pub struct Overrides {
         hide_env_values = true
     )]
     remote_write_insecure_skip_verify: Option<String>,
+}
+
+impl std::fmt::Debug for Overrides {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Overrides")
+    }
 }
 
 impl Overrides {
@@ -157,6 +164,123 @@ pub enum Queue {
     Verify(Survey),
     /// Mends a queue that the agent refuses to open; the agent has to be stopped
     Repair(Place),
+    /// Shows, exports, sends again or removes what upstreams refused for good; the agent may be running
+    DeadLetter {
+        /// What to do.
+        #[command(subcommand)]
+        command: DeadLetter,
+    },
+}
+
+/// The subcommands of `queue dead-letter`.
+#[derive(Debug, Subcommand)]
+pub enum DeadLetter {
+    /// Lists the letters: number, time, upstream, what was refused, the answer
+    List(ListLetters),
+    /// Shows the series and samples of one letter
+    Show(ShowLetter),
+    /// Writes what was refused in a form that can be pushed
+    Export(ExportLetters),
+    /// Sends letters once more to the upstream that refused them, and removes what it takes
+    Retry(Box<RetryLetters>),
+    /// Removes letters for good
+    Purge(PurgeLetters),
+}
+
+/// The arguments of `queue dead-letter list`.
+#[derive(Debug, Args)]
+pub struct ListLetters {
+    /// Where the letters are.
+    #[command(flatten)]
+    pub place: Place,
+    /// Prints JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `queue dead-letter show`.
+#[derive(Debug, Args)]
+pub struct ShowLetter {
+    /// Number of the letter
+    #[arg(value_name = "N")]
+    pub number: u64,
+    /// Where the letters are.
+    #[command(flatten)]
+    pub place: Place,
+    /// Prints JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `queue dead-letter export`.
+#[derive(Debug, Args)]
+pub struct ExportLetters {
+    /// Numbers of the letters [default: all]
+    #[arg(value_name = "N")]
+    pub numbers: Vec<u64>,
+    /// What to write: jsonl, for /api/v1/import of VictoriaMetrics or this agent, or remote-write, a body packed with snappy
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ExportFormat::Jsonl)]
+    pub format: ExportFormat,
+    /// File to write to, which must not exist [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Where the letters are.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// What `queue dead-letter export` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// VictoriaMetrics JSON lines.
+    Jsonl,
+    /// A remote-write 1.0 body.
+    RemoteWrite,
+}
+
+/// The arguments of `queue dead-letter retry`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A letter goes to the upstream that refused it, as the configuration says now. The agent may be running, \
+    and is not needed."
+)]
+pub struct RetryLetters {
+    /// Numbers of the letters
+    #[arg(value_name = "N", required_unless_present = "all")]
+    pub numbers: Vec<u64>,
+    /// All there are
+    #[arg(long, conflicts_with = "numbers")]
+    pub all: bool,
+    /// Configuration file of the agent; the PMM_BUFFER_* variables of `run` count here too
+    #[arg(long, value_name = "FILE", env = "PMM_BUFFER_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// What takes the place of the file's values.
+    #[command(flatten)]
+    pub overrides: Overrides,
+}
+
+/// The arguments of `queue dead-letter purge`.
+#[derive(Debug, Args)]
+pub struct PurgeLetters {
+    /// Numbers of the letters
+    #[arg(value_name = "N", required_unless_present_any = ["all", "before"])]
+    pub numbers: Vec<u64>,
+    /// All there are
+    #[arg(long, conflicts_with = "numbers")]
+    pub all: bool,
+    /// Those refused before this moment, as in 2026-01-31 or 2026-01-31T18:00:00Z
+    #[arg(long, value_name = "MOMENT", value_parser = moment, conflicts_with_all = ["all", "numbers"])]
+    pub before: Option<SystemTime>,
+    /// Where the letters are.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// A day, or a moment, in UTC.
+fn moment(text: &str) -> Result<SystemTime, String> {
+    let parse = humantime::parse_rfc3339_weak;
+    let parsed = parse(text).or_else(|_| parse(&format!("{text}T00:00:00Z")));
+    parsed.map_err(|_| "write a day or a moment in UTC, as in 2026-01-31 or 2026-01-31T18:00:00Z".to_owned())
 }
 
 /// The arguments of `queue inspect` and `queue verify`.
@@ -252,6 +376,26 @@ mod tests {
             assert_eq!(arg.get_env().and_then(|env| env.to_str()), Some(variable.as_str()));
             assert!(flag == "config" || arg.is_hide_env_values_set(), "{flag} would show its value");
         }
+    }
+
+    #[test]
+    fn letters_are_removed_or_sent_only_where_it_is_said_which() {
+        let of = |args: &[&str]| {
+            let args = ["pmm-buffer", "queue", "dead-letter"].iter().chain(args).copied().collect::<Vec<_>>();
+            Cli::try_parse_from(args).err().map(|error| error.kind())
+        };
+        for command in ["purge", "retry"] {
+            assert_eq!(of(&[command]), Some(ErrorKind::MissingRequiredArgument));
+            assert_eq!(of(&[command, "1", "--all"]), Some(ErrorKind::ArgumentConflict));
+            assert_eq!(of(&[command, "1", "2"]), None);
+            assert_eq!(of(&[command, "--all"]), None);
+        }
+        assert_eq!(of(&["purge", "--before", "soon"]), Some(ErrorKind::ValueValidation));
+        assert_eq!(of(&["purge", "--before", "2026-01-31"]), None);
+        assert_eq!(
+            of(&["purge", "--before", "2026-01-31T18:00:00Z", "--all"]),
+            Some(ErrorKind::ArgumentConflict)
+        );
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //! | [`ingest`] | a file a protocol: bytes → `Push`, or a refusal |
 //! | [`server`] | listener, routes, limits, admin pages |
 //! | [`queue`] | the durable log between the two halves |
+//! | [`dead_letter`] | what upstreams refused for good |
 //! | [`replay`] | batches, verdicts, backoff; the client and its worker |
 //! | [`telemetry`] | logging and metrics |
 //! | [`status`] | what `/api/v1/status` and `pmm-buffer status` show |
@@ -28,6 +29,7 @@ pub mod cli;
 pub mod clock;
 pub mod cmd;
 pub mod config;
+pub mod dead_letter;
 pub mod fault;
 pub mod harness;
 pub mod ingest;

@@ -21,6 +21,9 @@ pub struct Status {
     /// Free space of the file system that holds the queue; none where it cannot be read.
     #[serde(default)]
     pub disk_free_bytes: Option<u64>,
+    /// What all dead letters take on disk.
+    #[serde(default)]
+    pub dead_letter_bytes: u64,
     pub queue: QueueStatus,
     pub upstreams: Vec<UpstreamStatus>,
 }
@@ -56,6 +59,9 @@ pub struct UpstreamStatus {
     pub samples_sent: u64,
     pub samples_dropped: u64,
     pub samples_rejected: u64,
+    /// Dead letters that are kept of it.
+    #[serde(default)]
+    pub dead_letters: u64,
     /// What went wrong last, in one line without secrets; none once a batch was settled after it.
     pub last_error: Option<String>,
     /// Seconds since the outage began, while there is one.
@@ -128,7 +134,15 @@ impl UpstreamStatus {
                     "upstream {name} refused {} samples for good since the start",
                     human::count(self.samples_rejected)
                 ),
-                to_do: "see the agent's log for its answers".into(),
+                to_do: "`pmm-buffer queue dead-letter list` shows what is kept of them with its answers, else see \
+                        the agent's log"
+                    .into(),
+            });
+        } else if self.dead_letters > 0 {
+            problems.push(Problem {
+                what: format!("{} dead letters are kept of upstream {name}", human::count(self.dead_letters)),
+                to_do: "look at them with `pmm-buffer queue dead-letter list`, then `retry` or `purge` them"
+                    .into(),
             });
         }
         if self.samples_dropped > 0 {
@@ -187,6 +201,7 @@ pub(crate) fn sample() -> Status {
         pushes_refused: 3,
         resident_bytes: Some(48 << 20),
         disk_free_bytes: Some(40 << 30),
+        dead_letter_bytes: 0,
         queue: QueueStatus {
             path: "/var/lib/pmm-buffer/queue".into(),
             disk_bytes: 100 << 20,
@@ -209,6 +224,7 @@ pub(crate) fn sample() -> Status {
             samples_sent: 29_869_433,
             samples_dropped: 0,
             samples_rejected: 0,
+            dead_letters: 0,
             last_error: Some("cannot connect: connection refused".into()),
             outage_seconds: Some(3_720.0),
             retry_in_seconds: Some(3.2),

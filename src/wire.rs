@@ -149,6 +149,26 @@ pub fn count_extras(extras: &[u8]) -> Counts {
     counts
 }
 
+/// The run of a series' extras that goes with its samples of these numbers, `column` of which stand in the sample column
+/// before the extras. A field that is no sample goes with the one behind it, or the last.
+pub fn extras_with_samples<'a>(extras: &'a [u8], column: u32, wanted: &Range<u32>) -> &'a [u8] {
+    let all = u64::from(column) + count_extras(extras).all_samples();
+    let last = u32::try_from(all.saturating_sub(1)).unwrap_or(u32::MAX);
+    let mut number = column;
+    let (mut start, mut end) = (0, 0);
+    let mut fields = Fields::of(extras, 0..extras.len());
+    while let Ok(Some(field)) = fields.next() {
+        if number.min(last) < wanted.start {
+            start = field.whole.end;
+        }
+        if number.min(last) < wanted.end {
+            end = field.whole.end;
+        }
+        number += u32::from(matches!(field.number, SAMPLES | HISTOGRAMS));
+    }
+    &extras[start.min(end)..end]
+}
+
 /// Float and histogram samples of one series, those carried in its extras included.
 pub fn samples_of(series: &SeriesView<'_>) -> u64 {
     series.samples.len() as u64 + count_extras(series.extras).all_samples()

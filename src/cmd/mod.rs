@@ -1,6 +1,7 @@
 //! The subcommands.
 
 pub mod check_config;
+pub mod dead_letter;
 pub mod demo;
 pub mod queue;
 pub mod run;

@@ -1,8 +1,9 @@
-//! `pmm-buffer queue inspect | verify | repair`: the queue on disk, without the agent.
+//! `pmm-buffer queue inspect | verify | repair`: the queue on disk, without the agent. `dead-letter` is a file of its own.
 //!
 //! Exit status: 0 when all is well; 1 when the queue cannot be read, `verify` finds damage, or `repair` fails; 64 for
 //! a configuration that does not name a folder.
 
+use super::dead_letter;
 use crate::cli::{self, EXIT_USAGE};
 use crate::config::{self, Config};
 use crate::queue::survey::{Figures, Loss, Survey, SurveyError, Upstream, survey};
@@ -12,37 +13,42 @@ use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Runs one of the subcommands.
 pub fn run(command: &cli::Queue) -> anyhow::Result<ExitCode> {
-    let (cli::Queue::Inspect(cli::Survey { place, .. })
-    | cli::Queue::Verify(cli::Survey { place, .. })
-    | cli::Queue::Repair(place)) = command;
-    let path = match folder(place) {
-        Ok(path) => path,
-        Err(errors) => {
-            errors.iter().for_each(|error| eprintln!("error: {error}"));
-            return Ok(ExitCode::from(EXIT_USAGE));
-        }
-    };
     match command {
-        cli::Queue::Inspect(args) => {
-            show(&look(&path)?, args.json, inspection);
+        cli::Queue::Inspect(args) => at(&args.place, |path| {
+            show(&look(path)?, args.json, inspection);
             Ok(ExitCode::SUCCESS)
-        }
-        cli::Queue::Verify(args) => {
-            let survey = look(&path)?;
+        }),
+        cli::Queue::Verify(args) => at(&args.place, |path| {
+            let survey = look(path)?;
             show(&survey, args.json, verdict);
             Ok(if survey.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-        }
-        cli::Queue::Repair(_) => repair(&path),
+        }),
+        cli::Queue::Repair(place) => at(place, repair),
+        cli::Queue::DeadLetter { command } => dead_letter::run(command),
     }
 }
 
-/// The folder of the store.
-fn folder(place: &cli::Place) -> Result<PathBuf, config::Errors> {
+/// Acts on the folder of the store.
+fn at(place: &cli::Place, act: impl FnOnce(&Path) -> anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
+    match config_of(place) {
+        Ok(config) => act(&config.queue_folder()),
+        Err(errors) => Ok(refuse(&errors)),
+    }
+}
+
+/// Prints what is wrong with a configuration.
+pub(super) fn refuse(errors: &config::Errors) -> ExitCode {
+    errors.iter().for_each(|error| eprintln!("error: {error}"));
+    ExitCode::from(EXIT_USAGE)
+}
+
+/// The configuration, as far as it says where things are.
+pub(super) fn config_of(place: &cli::Place) -> Result<Config, config::Errors> {
     let mut config = match (&place.data_dir, &place.config) {
         (None, Some(file)) => config::load(Some(file), &config::Overrides::default())?.config,
         _ => Config::default(),
@@ -50,7 +56,7 @@ fn folder(place: &cli::Place) -> Result<PathBuf, config::Errors> {
     if let Some(data_dir) = &place.data_dir {
         config.data_dir = data_dir.clone();
     }
-    Ok(config.queue_folder())
+    Ok(config)
 }
 
 /// Surveys the queue, with a bar where standard error is a terminal.
@@ -199,7 +205,7 @@ fn damage(survey: &Survey) -> String {
     out
 }
 
-fn table(header: &[&str]) -> Table {
+pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header);
     for column in table.column_iter_mut().skip(1) {

@@ -8,6 +8,7 @@ mod reload;
 
 use crate::cli::{self, EXIT_USAGE};
 use crate::config::{Config, Upstream};
+use crate::dead_letter::{self, DeadLetters};
 use crate::queue::{self, Appender, Queue};
 use crate::replay::{Replay, Settings};
 use crate::server::{self, Drained, State};
@@ -65,6 +66,7 @@ struct Agent {
     listener: TcpListener,
     state: Arc<State<Appender>>,
     replays: Vec<Replay>,
+    letters: Arc<DeadLetters>,
     signals: Signals,
 }
 
@@ -85,17 +87,24 @@ impl Agent {
             format!("cannot listen on {address}; is another agent running? `listen` sets another address")
         })?;
         let mut queue = Queue::open(options, &names, metrics.clone())?;
+        let letters = Arc::new(DeadLetters::open(dead_letter::Options {
+            path: config.dead_letter_folder(),
+            max_bytes: config.dead_letters.max_bytes,
+            queue: config.queue.clone(),
+        }));
         let spawn = |settings: Settings| {
             let reader = queue.reader(&settings.upstream.name);
-            Replay::spawn(reader, settings, metrics.clone(), wall_clock, RandomState::new().hash_one(()))
+            let seed = RandomState::new().hash_one(());
+            Replay::spawn(reader, settings, metrics.clone(), letters.clone(), wall_clock, seed)
         };
         let replays: Vec<_> = settings(&config).map(spawn).collect();
         let (server, import) = (config.server.clone(), config.import);
         let config = watch::Sender::new(Arc::new(config));
-        let overview = Overview::new(queue.view(), &replays, config.subscribe(), metrics.clone());
+        let overview =
+            Overview::new(queue.view(), &replays, letters.clone(), config.subscribe(), metrics.clone());
         let status = Arc::new(move || overview.status());
         let state = State::new(queue.appender(), server, import, metrics, status, Arc::new(wall_clock_ms));
-        Ok(Self { source, config, level, queue, listener, state, replays, signals })
+        Ok(Self { source, config, level, queue, listener, state, replays, letters, signals })
     }
 
     /// Serves until a signal ends it, then drains. Returns the queue, to be closed.
@@ -107,7 +116,8 @@ impl Agent {
         let signal = loop {
             match self.signals.next().await {
                 Told::Reload => {
-                    reload::reload(&self.source, &self.config, &self.level, &self.state, &self.replays)
+                    reload::reload(&self.source, &self.config, &self.level, &self.state, &self.replays);
+                    self.letters.set_max_bytes(self.config.borrow().dead_letters.max_bytes);
                 }
                 Told::End(signal) => break signal,
             }
@@ -191,7 +201,7 @@ impl Signals {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one clock that everything else is given")]
-fn wall_clock() -> SystemTime {
+pub(super) fn wall_clock() -> SystemTime {
     SystemTime::now()
 }
 

@@ -134,6 +134,9 @@ fn queue(out: &mut String, status: &Status) {
     let queue = &status.queue;
     line(out, "queue", &queue.path);
     line(out, "disk", &human::disk(status));
+    if let Some(letters) = human::dead_letters(status) {
+        line(out, "refused", &letters);
+    }
     if let Some(memory) = status.resident_bytes {
         line(out, "memory", &human::bytes(memory));
     }

@@ -29,6 +29,7 @@ pub fn effective(config: &Config) -> String {
         server,
         import,
         queue,
+        dead_letters,
         upstreams,
         replay,
         log,
@@ -61,6 +62,7 @@ pub fn effective(config: &Config) -> String {
         out.line("sync_interval", format_duration(queue.sync_interval));
         out.line("rewind", format_duration(queue.rewind));
     });
+    out.section("dead_letters", |out| out.line("max_bytes", format_size(dead_letters.max_bytes)));
     out.section("replay", |out| {
         out.line("max_retry_after", format_duration(replay.max_retry_after));
         out.line("samples_per_second", replay.samples_per_second.unwrap_or(0));

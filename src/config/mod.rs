@@ -61,6 +61,8 @@ pub struct Config {
     pub import: Import,
     /// The queue on disk.
     pub queue: Queue,
+    /// What upstreams refuse for good.
+    pub dead_letters: DeadLetters,
     /// Where everything is sent; at least one, with names of their own.
     pub upstreams: Vec<Upstream>,
     /// How the backlog is sent.
@@ -76,6 +78,11 @@ impl Config {
     pub fn queue_folder(&self) -> PathBuf {
         self.data_dir.join("queue")
     }
+
+    /// The folder of the dead letters.
+    pub fn dead_letter_folder(&self) -> PathBuf {
+        self.data_dir.join("dead-letters")
+    }
 }
 
 impl Default for Config {
@@ -88,6 +95,7 @@ impl Default for Config {
             server: Server::default(),
             import: Import::default(),
             queue: Queue::default(),
+            dead_letters: DeadLetters::default(),
             upstreams: Vec::new(),
             replay: Replay::default(),
             log: Log::default(),
@@ -209,6 +217,21 @@ impl Default for Queue {
             sync_interval: Duration::from_secs(1),
             rewind: Duration::from_secs(10),
         }
+    }
+}
+
+/// What upstreams refuse for good.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeadLetters {
+    /// Disk space for what was refused, in bytes. Default 64 MiB, 1 MiB to 16 TiB, 0 keeps nothing.
+    ///
+    /// Beyond it the oldest goes, counted.
+    pub max_bytes: u64,
+}
+
+impl Default for DeadLetters {
+    fn default() -> Self {
+        Self { max_bytes: 64 << 20 }
     }
 }
 

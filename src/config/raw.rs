@@ -48,7 +48,9 @@ macro_rules! section {
 
 section! {
     /// The file itself.
-    File { listen, data_dir, shutdown_grace, max_memory, server, import, queue, replay, log, remote_write }
+    File {
+        listen, data_dir, shutdown_grace, max_memory, server, import, queue, dead_letters, replay, log, remote_write,
+    }
 }
 
 section! {
@@ -67,6 +69,11 @@ section! {
 section! {
     /// `queue`
     Queue { max_bytes, max_age, min_free_disk, when_full, sync, sync_interval, rewind }
+}
+
+section! {
+    /// `dead_letters`
+    DeadLetters { max_bytes }
 }
 
 section! {

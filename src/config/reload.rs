@@ -33,6 +33,7 @@ pub fn difference(old: &Config, new: &Config) -> Reload {
         server,
         import,
         queue,
+        dead_letters,
         upstreams,
         replay,
         log,
@@ -64,6 +65,7 @@ pub fn difference(old: &Config, new: &Config) -> Reload {
     compare("queue.sync", queue.sync != new.queue.sync, false);
     compare("queue.sync_interval", queue.sync_interval != new.queue.sync_interval, false);
     compare("queue.rewind", queue.rewind != new.queue.rewind, false);
+    compare("dead_letters.max_bytes", *dead_letters != new.dead_letters, true);
     compare("replay.max_retry_after", replay.max_retry_after != new.replay.max_retry_after, true);
     compare("replay.samples_per_second", replay.samples_per_second != new.replay.samples_per_second, true);
     compare("replay.bytes_per_second", replay.bytes_per_second != new.replay.bytes_per_second, true);
@@ -149,6 +151,7 @@ mod tests {
         new.server.max_body_bytes += 1;
         new.server.max_connections += 1;
         new.server.read_timeout += Duration::from_secs(1);
+        new.dead_letters.max_bytes += 1;
         new.replay.max_retry_after += Duration::from_secs(1);
         new.replay.samples_per_second = Some(1);
         new.replay.bytes_per_second = Some(1);
@@ -162,6 +165,7 @@ mod tests {
                 "server.max_body_bytes",
                 "server.max_connections",
                 "server.read_timeout",
+                "dead_letters.max_bytes",
                 "replay.max_retry_after",
                 "replay.samples_per_second",
                 "replay.bytes_per_second",

@@ -3,12 +3,12 @@
 use super::memory;
 use super::problem::{Place, Spot};
 use super::raw::{self, Section};
-use super::units::{GIB, KIB, MIB, TIB, format_duration, format_size, parse_duration};
+use super::units::{GIB, KIB, MIB, TIB, format_duration, format_size, parse_duration, parse_size};
 use super::value::Reader;
 use super::yaml::{Node, Value};
 use super::{
-    BadLines, Bounds, Config, Import, Log, LogFormat, LogLevel, Queue, Replay, Server, SyncMode, Upstream,
-    WhenFull, remote_write,
+    BadLines, Bounds, Config, DeadLetters, Import, Log, LogFormat, LogLevel, Queue, Replay, Server, SyncMode,
+    Upstream, WhenFull, remote_write,
 };
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -20,6 +20,8 @@ const MAX_CONNECTIONS: RangeInclusive<usize> = 1..=65_536;
 const MAX_BODIES: RangeInclusive<usize> = 1..=65_536;
 const READ_TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
 const QUEUE_MAX_BYTES: RangeInclusive<u64> = 16 * MIB..=16 * TIB;
+/// 0 keeps nothing.
+const DEAD_LETTERS_MAX_BYTES: RangeInclusive<u64> = MIB..=16 * TIB;
 /// 0 is for ever.
 const MAX_AGE: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(10 * 365 * 86_400);
 const MIN_FREE_DISK: RangeInclusive<u64> = 0..=16 * TIB;
@@ -53,6 +55,7 @@ pub(super) fn config(file: raw::File, reader: &mut Reader) -> Config {
         server,
         import: import(&section(file.import, reader), reader),
         queue: queue(&section(file.queue, reader), reader),
+        dead_letters: dead_letters(&section(file.dead_letters, reader), reader),
         replay: replay(&section(file.replay, reader), reader),
         log: log(&section(file.log, reader), reader),
         upstreams: upstreams(file.remote_write, reader),
@@ -169,6 +172,13 @@ fn queue(raw: &raw::Queue, reader: &mut Reader) -> Queue {
 fn max_age(node: Option<&Node>, reader: &mut Reader) -> Option<Duration> {
     let (_, text) = reader.text(node)?;
     if parse_duration(text) == Some(Duration::ZERO) { None } else { reader.duration(node, MAX_AGE) }
+}
+
+fn dead_letters(raw: &raw::DeadLetters, reader: &mut Reader) -> DeadLetters {
+    let node = raw.max_bytes.as_ref();
+    let is_off = reader.text(node).is_some_and(|(_, text)| parse_size(text) == Some(0));
+    let max_bytes = if is_off { Some(0) } else { reader.size(node, DEAD_LETTERS_MAX_BYTES) };
+    max_bytes.map_or_else(DeadLetters::default, |max_bytes| DeadLetters { max_bytes })
 }
 
 fn replay(raw: &raw::Replay, reader: &mut Reader) -> Replay {

@@ -36,6 +36,8 @@ pub enum Mode {
     Authorize(String),
     /// Answers 400 to a request with a series of this name in it, and takes others.
     RefuseSeries(String),
+    /// Answers 422 to a request with a sample of this time in it, and takes others.
+    RefuseTime(i64),
     /// Takes nothing and resets the connection.
     Reset,
     /// Takes it and resets the connection: the sender cannot know that it arrived.
@@ -45,9 +47,20 @@ pub enum Mode {
 }
 
 impl Mode {
-    fn refuses(&self, push: &Push) -> bool {
-        let Self::RefuseSeries(name) = self else { return false };
-        push.series().any(|series| wire::metric_name(series.labels) == Some(name.as_bytes()))
+    /// The status and the text that a push is refused with; none where it is taken.
+    fn refuses(&self, push: &Push) -> Option<(u16, &'static str)> {
+        match self {
+            Self::RefuseSeries(name) => push
+                .series()
+                .any(|series| wire::metric_name(series.labels) == Some(name.as_bytes()))
+                .then_some((400, "not this series")),
+            Self::RefuseTime(time) => push
+                .samples()
+                .iter()
+                .any(|sample| sample.timestamp == *time)
+                .then_some((422, "not this time")),
+            _ => None,
+        }
     }
 }
 
@@ -270,7 +283,7 @@ async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Answered {
         _ if head.method != Method::POST => (405, None, "only POST".to_owned()),
         _ => match unpack(encoding, &body) {
             Err(error) => (400, None, error),
-            Ok(push) if mode.refuses(&push) => (400, None, "not this series".to_owned()),
+            Ok(push) if let Some((status, why)) = mode.refuses(&push) => (status, None, why.to_owned()),
             Ok(push) => {
                 shared.take(&push, body.len());
                 in_flight.note(|seen| seen.samples = push.counts().all_samples());

@@ -23,6 +23,8 @@ pub(super) struct Merge {
     by_reference: Vec<u32>,
     /// The first series of that interval.
     interval: usize,
+    /// Those of the intervals after the first.
+    intervals: Vec<usize>,
     current: u32,
     /// Where the record being read began.
     mark: Mark,
@@ -53,6 +55,9 @@ impl Merge {
     pub(super) fn begin_interval(&mut self) {
         self.by_reference.clear();
         self.interval = self.series.len();
+        if self.interval > 0 && self.intervals.last() != Some(&self.interval) {
+            self.intervals.push(self.interval);
+        }
     }
 
     /// A record follows.
@@ -76,6 +81,12 @@ impl Merge {
         self.series.truncate(self.mark.series);
         self.extras.truncate(self.mark.extras);
         self.request_extras.truncate(self.mark.request_extras);
+    }
+
+    /// Numbers of the first series of each interval but the first: before one of them and behind it, the same series may
+    /// stand.
+    pub(super) fn intervals(&self) -> &[usize] {
+        &self.intervals
     }
 
     /// About the bytes of the request that this becomes.

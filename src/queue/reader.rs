@@ -33,6 +33,8 @@ pub struct ReadLimit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     pub push: Push,
+    /// Numbers of the first series of each interval of the log in it but the first.
+    pub intervals: Vec<usize>,
     /// Position of its first record.
     pub first: Position,
     /// Ack this to settle it: one past its last position.
@@ -105,7 +107,8 @@ impl Reader {
                 continue;
             };
             let (end, records) = (run.at.position, run.records);
-            return Ok(Some(Batch { push: run.merge.finish(), first, end, records }));
+            let intervals = run.merge.intervals().to_vec();
+            return Ok(Some(Batch { push: run.merge.finish(), intervals, first, end, records }));
         }
     }
 
@@ -187,6 +190,11 @@ impl Reader {
     pub fn bounds(&self) -> (Position, Position) {
         let chain = self.shared.chain();
         (chain.cursor(self.upstream).acked.position, chain.durable().position)
+    }
+
+    /// When the first and the last record that was read and not acked were accepted, in milliseconds since the epoch.
+    pub fn accepted_ms(&self) -> Option<(i64, i64)> {
+        Some((self.pending.front()?.1, self.pending.back()?.1))
     }
 
     pub fn backlog(&self) -> Backlog {

@@ -5,8 +5,8 @@
 //!            ┌────────────── all parts settled ──────────────┐
 //!            ▼                                               │
 //!  Read ─▶ loaded ─▶ Send(part) ─▶ outcome ─┬─ delivered ────┤
-//!                      ▲   ▲                ├─ rejected: one series ─ set aside
-//!                      │   │                │            several ─── halves, in order
+//!                      ▲   ▲                ├─ rejected: the smallest part ─ set aside
+//!                      │   │                │            a larger one ───── halves, in order
 //!                      │   └── at once ─────┼─ split: halves, in order
 //!                      │                    ├─ repack: the same in snappy
 //!                      └── after a wait ────┴─ retry: the same
@@ -14,9 +14,13 @@
 //!
 //! Parts are a stack: halves go back in order, so nothing overtakes anything, and only the first part not yet
 //! settled is ever in flight.
+//!
+//! What is refused is looked for among the series first: mostly one is at fault, and always is. A single series is then
+//! halved by its samples. Where too many series turn out to be at fault, it is more likely that a moment is: the rest is
+//! halved by samples, all series at once. Each has a bound, so that no upstream is asked without end.
 
 use super::backoff::Backoff;
-use super::batch::{Packing, Part};
+use super::batch::{Packing, Part, Shape};
 use super::verdict::{Outcome, Verdict};
 use super::window::{RateLimit, Window};
 use crate::config::UpstreamKind;
@@ -66,9 +70,23 @@ struct Sent {
     samples: u64,
 }
 
-/// Refused series of one batch that are looked for; from then on, refused parts go whole. An upstream that refuses
-/// everything (each sample is too old for it, say) must not be asked twice for each series.
-const MAX_REJECTED_ALONE: u32 = 32;
+/// Refused series of one batch that are looked for; from then on, what is refused is halved by samples. An upstream that
+/// refuses everything (each sample is too old for it, say) must not be asked twice for each series.
+const MAX_SERIES_ALONE: u32 = 32;
+/// Refused samples that are looked for in one series; what is refused of it from then on goes whole.
+const MAX_SAMPLES_ALONE: u32 = 4;
+/// Refused moments of what is left of a batch that are looked for; what is refused from then on goes whole.
+const MAX_MOMENTS_ALONE: u32 = 32;
+
+/// What was found to be refused of a batch.
+#[derive(Debug, Clone, Copy, Default)]
+struct Found {
+    series: u32,
+    /// In the series found last.
+    samples: u32,
+    last_series: Option<usize>,
+    moments: u32,
+}
 
 /// See the module's doc.
 #[derive(Debug)]
@@ -80,8 +98,8 @@ pub struct Machine {
     failing_since: Option<Instant>,
     /// What is not settled of the batch, the next one last.
     parts: Vec<Part>,
-    /// Series of the batch that were rejected alone.
-    rejected: u32,
+    shape: Shape,
+    found: Found,
     attempt: u32,
     wait_until: Option<Instant>,
     /// What the upstream is known to understand.
@@ -89,6 +107,9 @@ pub struct Machine {
     /// The next part was refused in zstd and goes out in snappy: whether that is the encoding's fault is known
     /// by how it ends.
     is_repacked: bool,
+    /// Content of the batch was refused in either encoding: its parts go out in snappy, so that one refusal of each is
+    /// enough.
+    is_poisoned: bool,
 }
 
 impl Machine {
@@ -100,11 +121,13 @@ impl Machine {
             sent: None,
             failing_since: None,
             parts: Vec::new(),
-            rejected: 0,
+            shape: Shape::default(),
+            found: Found::default(),
             attempt: 0,
             wait_until: None,
             packing: Packing::Zstd,
             is_repacked: false,
+            is_poisoned: false,
         }
     }
 
@@ -126,23 +149,27 @@ impl Machine {
         match self.parts.last() {
             None => Action::Read,
             Some(part) => {
-                let packing = if self.is_repacked { Packing::Snappy } else { self.packing };
+                let is_snappy = self.is_repacked || self.is_poisoned;
+                let packing = if is_snappy { Packing::Snappy } else { self.packing };
                 Action::Send { part: part.clone(), packing, attempt: self.attempt }
             }
         }
     }
 
-    /// A batch of so many series was read.
-    pub fn load(&mut self, series: usize) {
+    /// A batch of this shape was read.
+    pub fn load(&mut self, shape: impl Into<Shape>) {
         assert!(self.parts.is_empty(), "BUG: a batch read before the last one was settled");
-        self.parts.push(Part::whole(series));
-        self.rejected = 0;
+        self.shape = shape.into();
+        self.parts.push(Part::whole(self.shape.series()));
+        self.found = Found::default();
+        self.is_poisoned = false;
     }
 
     /// The batch is not needed any more: what is sent next is read anew. A wait goes on as it is.
     pub fn forget_batch(&mut self) {
         self.parts.clear();
         self.is_repacked = false;
+        self.is_poisoned = false;
     }
 
     /// True where nothing of the batch is left to be settled.
@@ -186,10 +213,15 @@ impl Machine {
                 if let Some(sent) = self.sent {
                     self.window.too_large(sent.samples);
                 }
-                self.divide(part, "too_large")
+                let halves = self.shape.by_series(&part).or_else(|| self.shape.by_samples(&part));
+                self.divide(part, halves, "too_large")
             }
-            Verdict::Reject { reason } if self.rejected >= MAX_REJECTED_ALONE => self.reject(part, reason),
-            Verdict::Reject { reason } => self.divide(part, reason),
+            Verdict::Reject { reason } => {
+                // In zstd too, else it would have been repacked: the encoding is not at fault.
+                self.is_poisoned |= packing == Packing::Snappy && self.is_repacked;
+                let halves = self.search(&part);
+                self.divide(part, halves, reason)
+            }
         };
         (verdict, settled)
     }
@@ -231,19 +263,45 @@ impl Machine {
         self.backoff.reset();
     }
 
+    /// Where to look for what is refused in `part`; none where it goes whole.
+    fn search(&self, part: &Part) -> Option<[Part; 2]> {
+        let Found { series, samples, last_series, moments } = self.found;
+        if part.series.len() == 1 {
+            let samples = if last_series == Some(part.series.start) { samples } else { 0 };
+            return self.shape.by_samples(part).filter(|_| samples < MAX_SAMPLES_ALONE);
+        }
+        let by_series = self.shape.by_series(part).filter(|_| series < MAX_SERIES_ALONE);
+        by_series.or_else(|| self.shape.by_samples(part).filter(|_| moments < MAX_MOMENTS_ALONE))
+    }
+
     fn reject(&mut self, part: Part, reason: &'static str) -> Settled {
         self.settle();
-        self.rejected += 1;
+        self.found.note(&part);
         Settled::Rejected(part, reason)
     }
 
-    /// Puts the halves of a part in its place; a single series is rejected.
-    fn divide(&mut self, part: Part, reason: &'static str) -> Settled {
-        let Some([first, second]) = part.halves() else { return self.reject(part, reason) };
+    /// Puts the halves of a part in its place; one that has none is rejected.
+    fn divide(&mut self, part: Part, halves: Option<[Part; 2]>, reason: &'static str) -> Settled {
+        let Some([first, second]) = halves else { return self.reject(part, reason) };
         self.parts.pop();
         self.parts.extend([second, first]);
         self.attempt = 0;
+        self.is_repacked = false;
         Settled::Nothing
+    }
+}
+
+impl Found {
+    fn note(&mut self, part: &Part) {
+        if part.series.len() > 1 {
+            self.moments += 1;
+        } else if self.last_series == Some(part.series.start) {
+            self.samples += 1;
+        } else {
+            self.series += 1;
+            self.samples = 1;
+            self.last_series = Some(part.series.start);
+        }
     }
 }
 

@@ -139,7 +139,7 @@ fn too_large_is_halved_down_to_a_single_series() {
             other => settled.push(other),
         }
     }
-    let rejected = |series| Settled::Rejected(Part { series }, "too_large");
+    let rejected = |series| Settled::Rejected(Part::of_series(series), "too_large");
     assert_eq!(settled, [rejected(0..1), rejected(1..2), rejected(2..3)]);
 }
 
@@ -159,41 +159,168 @@ fn an_upstream_that_refuses_everything_is_not_asked_for_each_series() {
     assert!(attempts < 200, "{attempts} attempts");
 }
 
-proptest! {
-    /// An upstream that refuses some series and is away now and then: each series is settled once, in order, the bad
-    /// ones rejected alone, the rest delivered.
-    #[test]
-    fn poison_is_set_aside_alone_and_order_is_kept(fate in prop::collection::vec((any::<bool>(), 0..3u8), 1..20)) {
-        let now = Instant::now();
-        let (bad, mut away): (Vec<bool>, Vec<u8>) = fate.into_iter().unzip();
-        let mut machine = machine(UpstreamKind::Pmm);
-        machine.load(bad.len());
-        let mut settled = 0;
-        loop {
-            let part = match machine.next() {
-                Action::Read => break,
-                Action::Wait(_) => { machine.wake(); continue }
-                Action::Send { part, .. } => part,
-            };
-            prop_assert_eq!(part.series.start, settled, "the first part not settled is the one in flight");
-            let is_bad = bad[part.series.clone()].contains(&true);
-            let status = match &mut away[settled] {
-                0 => if is_bad { 400 } else { 204 },
-                times => { *times -= 1; 503 }
-            };
-            match machine.outcome(&answer(status), now).1 {
-                Settled::Nothing => {}
-                Settled::Delivered(done) => {
-                    prop_assert!(!is_bad);
-                    settled = done.series.end;
-                }
-                Settled::Rejected(done, _) => {
-                    prop_assert_eq!(done.series.len(), 1);
-                    prop_assert!(bad[done.series.start]);
-                    settled = done.series.end;
-                }
+#[test]
+fn what_is_refused_in_either_encoding_is_looked_for_in_snappy_alone() {
+    let (mut machine, now) = (machine(UpstreamKind::Pmm), Instant::now());
+    machine.load(2);
+    let mut packings = Vec::new();
+    for status in [400, 400, 204, 400] {
+        packings.push(sending(&machine).1);
+        machine.outcome(&answer(status), now);
+    }
+    assert_eq!(packings, [Packing::Zstd, Packing::Snappy, Packing::Snappy, Packing::Snappy]);
+    machine.load(1);
+    assert_eq!(sending(&machine).1, Packing::Zstd, "it was not the encoding");
+}
+
+/// How a batch ended: which samples were delivered and which rejected, and how often was asked.
+struct Told {
+    delivered: Vec<(usize, u32)>,
+    rejected: Vec<(usize, u32)>,
+    asked: usize,
+}
+
+/// An upstream that refuses a part with a sample in it that `is_bad`. `away` is how often it is away before it answers.
+fn tell(shape: &Shape, counts: &[u32], is_bad: impl Fn(usize, u32) -> bool, away: &mut Vec<u8>) -> Told {
+    let now = Instant::now();
+    let mut machine = machine(UpstreamKind::Pmm);
+    machine.load(shape.clone());
+    let mut told = Told { delivered: Vec::new(), rejected: Vec::new(), asked: 0 };
+    loop {
+        let part = match machine.next() {
+            Action::Read => return told,
+            Action::Wait(_) => {
+                machine.wake();
+                continue;
+            }
+            Action::Send { part, .. } => part,
+        };
+        let samples: Vec<(usize, u32)> = part
+            .series
+            .clone()
+            .flat_map(|series| {
+                let end = part.samples.end.min(counts[series]);
+                (part.samples.start..end).map(move |sample| (series, sample))
+            })
+            .collect();
+        let is_away = away.last_mut().is_some_and(|times| {
+            *times = times.saturating_sub(1);
+            *times > 0
+        });
+        if !is_away {
+            away.pop();
+            told.asked += 1;
+        }
+        let refused = samples.iter().any(|(series, sample)| is_bad(*series, *sample));
+        let status = if is_away {
+            503
+        } else if refused {
+            422
+        } else {
+            204
+        };
+        match machine.outcome(&answer(status), now).1 {
+            Settled::Nothing => {}
+            Settled::Delivered(done) => {
+                assert_eq!(done, part);
+                told.delivered.extend(samples);
+            }
+            Settled::Rejected(done, _) => {
+                assert_eq!(done, part);
+                assert!(refused);
+                told.rejected.extend(samples);
             }
         }
-        prop_assert_eq!(settled, bad.len());
+    }
+}
+
+/// Every sample once, and those of a series in order.
+#[track_caller]
+fn assert_complete(told: &Told, counts: &[u32]) {
+    let mut all = [&told.delivered[..], &told.rejected[..]].concat();
+    all.sort_unstable();
+    let expected: Vec<_> = counts
+        .iter()
+        .enumerate()
+        .flat_map(|(series, count)| (0..*count).map(move |at| (series, at)))
+        .collect();
+    assert_eq!(all, expected, "each sample is settled once");
+    for series in 0..counts.len() {
+        let delivered = told.delivered.iter().filter(|(of, _)| *of == series).map(|(_, at)| *at);
+        assert!(delivered.is_sorted(), "series {series} out of order");
+    }
+}
+
+#[test]
+fn a_moment_that_is_refused_for_all_series_condemns_no_other() {
+    let counts = vec![50; 1000];
+    let told = tell(&Shape::with(&counts, &[]), &counts, |_, at| at == 17, &mut Vec::new());
+    assert_complete(&told, &counts);
+    assert_eq!(told.rejected.len(), 1000);
+    assert!(told.rejected.iter().all(|(_, at)| *at == 17));
+    assert!(told.asked < 1200, "{} requests", told.asked);
+}
+
+#[test]
+fn series_that_are_always_refused_cost_a_bounded_number_of_requests() {
+    let counts = vec![700; 1000];
+    let is_bad = |series: usize, _| series % 100 == 3;
+    let told = tell(&Shape::with(&counts, &[]), &counts, is_bad, &mut Vec::new());
+    assert_complete(&told, &counts);
+    assert!(told.rejected.iter().all(|(series, _)| series % 100 == 3));
+    assert!(told.asked < 600, "{} requests", told.asked);
+}
+
+#[test]
+fn an_upstream_that_refuses_all_samples_is_not_asked_for_each() {
+    let counts = vec![700; 1000];
+    let told = tell(&Shape::with(&counts, &[]), &counts, |_, _| true, &mut Vec::new());
+    assert_complete(&told, &counts);
+    assert!(told.asked < 1500, "{} requests", told.asked);
+}
+
+proptest! {
+    /// An upstream that refuses some samples and is away now and then: each sample is settled once, in the order of its
+    /// series; the bad ones are rejected alone where there are not too many, all others delivered.
+    #[test]
+    fn poison_is_set_aside_alone_and_order_is_kept(
+        counts in prop::collection::vec(0..9u32, 1..20),
+        bad in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..6),
+        mut away in prop::collection::vec(0..3u8, 0..20),
+    ) {
+        let bad: Vec<_> = bad.iter().map(|(series, at)| {
+            let series = series.index(counts.len());
+            (series, at.index(counts[series].max(1) as usize) as u32)
+        }).filter(|(series, _)| counts[*series] > 0).collect();
+        let told = tell(&Shape::with(&counts, &[]), &counts, |series, at| bad.contains(&(series, at)), &mut away);
+        assert_complete(&told, &counts);
+        let most = (0..counts.len()).map(|of| bad.iter().filter(|(series, _)| *series == of).count()).max();
+        if most <= Some(MAX_SAMPLES_ALONE as usize) {
+            prop_assert!(told.rejected.iter().all(|sample| bad.contains(sample)), "{:?}", told.rejected);
+        }
+    }
+
+    /// However much is refused: the order holds, also where a series goes on in the next interval of the log, and the
+    /// number of requests has a bound that does not grow with the samples.
+    #[test]
+    fn order_is_kept_across_intervals_and_requests_are_bounded(
+        counts in prop::collection::vec(0..40u32, 1..100),
+        middle: prop::sample::Index,
+        bad in 0..4u32,
+        seed: u32,
+    ) {
+        let middle = middle.index(counts.len());
+        let shape = Shape::with(&counts, &[middle]);
+        let is_bad = |series: usize, at: u32| {
+            let hash = (series as u32).wrapping_mul(0x9e37_79b9).wrapping_add(at).wrapping_mul(0x85eb_ca6b) ^ seed;
+            hash.count_ones() % 4 < bad
+        };
+        let told = tell(&shape, &counts, is_bad, &mut Vec::new());
+        assert_complete(&told, &counts);
+        // The same series in both intervals: all of the first before all of the second.
+        let in_first = |(series, _): &(usize, u32)| *series < middle;
+        let later = told.delivered.iter().position(|sample| !in_first(sample)).unwrap_or(told.delivered.len());
+        prop_assert!(told.delivered[later..].iter().all(|sample| !in_first(sample)));
+        prop_assert!(told.asked < 2000, "{} requests", told.asked);
     }
 }

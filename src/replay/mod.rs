@@ -11,6 +11,7 @@
 //! | `dial`, `tls` | connections |
 //! | `client` | one request and its answer |
 //! | `worker` | carries out what the machine says |
+//! | `resend` | one push to one upstream, once: for a dead letter |
 //! | `progress` | what status and metrics see |
 //!
 //! The rules in words are in docs/replay.md.
@@ -22,6 +23,7 @@ mod dial;
 mod machine;
 mod outage;
 mod progress;
+mod resend;
 mod tls;
 mod verdict;
 mod window;
@@ -31,10 +33,12 @@ pub use backoff::Backoff;
 pub use client::WallClock;
 pub use machine::{Action, Machine, Rules};
 pub use progress::{Progress, Snapshot};
+pub use resend::{NotTaken, resend};
 pub use verdict::{Answer, Failure, Outcome};
 pub use window::RateLimit;
 
 use crate::config::{self, Upstream};
+use crate::dead_letter::DeadLetters;
 use crate::queue::Reader;
 use crate::telemetry::Metrics;
 use std::sync::Arc;
@@ -59,13 +63,14 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Starts delivering what `reader` reads. `seed` makes the waits of this agent differ from others'.
+    /// Starts delivering what `reader` reads; what is refused for good goes to `letters`. `seed` makes the waits of this agent differ from others'.
     ///
     /// Must be called within a tokio runtime of several threads.
     pub fn spawn(
         reader: Reader,
         settings: Settings,
         metrics: Arc<Metrics>,
+        letters: Arc<DeadLetters>,
         wall: WallClock,
         seed: u64,
     ) -> Self {
@@ -80,6 +85,7 @@ impl Replay {
             shutdown: shutdown_receiver,
             progress: progress.clone(),
             metrics,
+            letters,
             wall,
             seed,
         };

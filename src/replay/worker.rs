@@ -1,6 +1,6 @@
 //! The task that delivers to one upstream: carries out what the machine says.
 
-use super::batch::Packer;
+use super::batch::{Packer, Packing, Shape};
 use super::client::{Client, WallClock};
 use super::machine::{Action, Machine, Rules, Settled};
 use super::outage::{Edge, Outage};
@@ -8,6 +8,7 @@ use super::progress::Progress;
 use super::verdict::{Answer, Outcome, Verdict};
 use super::window::RateLimit;
 use super::{Settings, batch::Part};
+use crate::dead_letter::{DeadLetters, Kept, Letter};
 use crate::fault::AbortOnPanic;
 use crate::ingest::one_line;
 use crate::model::Push;
@@ -18,7 +19,7 @@ use crate::telemetry::metrics::{UpstreamLabel, UpstreamReasonLabel};
 use crate::telemetry::throttle::Throttle;
 use crate::wire;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 
 /// Everything one upstream's delivery holds.
@@ -28,6 +29,7 @@ pub(super) struct Worker {
     pub(super) shutdown: watch::Receiver<bool>,
     pub(super) progress: Arc<Progress>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) letters: Arc<DeadLetters>,
     pub(super) wall: WallClock,
     /// Makes this agent's waits differ from those of others.
     pub(super) seed: u64,
@@ -54,7 +56,7 @@ impl Worker {
             client: Client::new(settings.upstream.clone(), self.wall),
             machine: self.machine(&settings),
             packer: Packer::new(),
-            batch: Batch { push: Push::default(), first: 0, end: 0, records: 0 },
+            batch: Batch { push: Push::default(), intervals: Vec::new(), first: 0, end: 0, records: 0 },
             outage: Outage::default(),
             throttle: Throttle::default(),
             started: Instant::now(),
@@ -111,7 +113,7 @@ impl Worker {
         };
         match tokio::task::block_in_place(|| self.reader.read(limit, Instant::now())) {
             Ok(Some(batch)) => {
-                delivery.machine.load(batch.push.series().len());
+                delivery.machine.load(Shape::of(&batch));
                 delivery.batch = batch;
             }
             Ok(None) => {}
@@ -206,19 +208,84 @@ impl Worker {
         samples
     }
 
+    /// Keeps what was refused as a dead letter. It is safe on disk before the part counts as settled: a kill in between
+    /// sends it once more.
     fn rejected(&self, delivery: &mut Delivery, part: &Part, reason: &'static str, outcome: &Outcome) {
         let samples = part.samples(&delivery.batch.push);
         let name = &self.progress.name;
         let label = UpstreamReasonLabel { upstream: name.clone(), reason };
         self.metrics.samples_rejected.get_or_create(&label).inc_by(samples);
         self.progress.rejected(samples);
+        let letter = self.letter(delivery, part, reason, outcome);
+        let kept = tokio::task::block_in_place(|| self.letters.keep(&letter));
         let Batch { first, end, .. } = delivery.batch;
-        let series = first_name(&delivery.batch.push, part);
-        let answer = describe(outcome);
-        if let Some(suppressed) = delivery.may_log(reason) {
+        let (series, answer) = (first_name(&delivery.batch.push, part), &letter.answer);
+        match kept {
+            Ok(Kept { number, evicted }) => {
+                if let Some(suppressed) = delivery.may_log(reason) {
+                    tracing::error!(
+                        upstream = %name, reason, series, count = letter.series, samples, first, end, answer, suppressed,
+                        dead_letter = number,
+                        "upstream refused series for good, these samples are not delivered; see `queue dead-letter`"
+                    );
+                }
+                self.evicted(delivery, &evicted);
+            }
+            Err(lost) => {
+                if let Some(reason) = lost.reason() {
+                    self.metrics.dead_letter_dropped(name, reason);
+                }
+                if let Some(suppressed) = delivery.may_log(lost.reason().unwrap_or(reason)) {
+                    tracing::error!(
+                        upstream = %name, reason, series, count = letter.series, samples, first, end, answer, suppressed,
+                        cause = %lost,
+                        "upstream refused series for good, these samples are lost: there is no dead letter of them"
+                    );
+                }
+            }
+        }
+    }
+
+    fn letter(
+        &self,
+        delivery: &mut Delivery,
+        part: &Part,
+        reason: &'static str,
+        outcome: &Outcome,
+    ) -> Letter {
+        let push = &delivery.batch.push;
+        let status = match outcome {
+            Outcome::Answered(answer) => answer.status,
+            Outcome::Failed { .. } => 0,
+        };
+        let refused_ms = epoch_ms((self.wall)());
+        Letter {
+            upstream: self.progress.name.clone(),
+            refused_ms,
+            accepted_ms: self.reader.accepted_ms().unwrap_or((refused_ms, refused_ms)),
+            positions: (delivery.batch.first, delivery.batch.end),
+            status,
+            reason: reason.to_owned(),
+            answer: describe(outcome),
+            series: u32::try_from(part.series_in(push)).unwrap_or(u32::MAX),
+            samples: part.samples(push),
+            wire_len: u32::try_from(part.encoded_len(push)).unwrap_or(u32::MAX),
+            packed: tokio::task::block_in_place(|| delivery.packer.pack(push, part, Packing::Zstd)),
+        }
+    }
+
+    /// The oldest letters went to make room.
+    fn evicted(&self, delivery: &mut Delivery, upstreams: &[String]) {
+        for upstream in upstreams {
+            self.metrics.dead_letter_dropped(upstream, "max_bytes");
+        }
+        if !upstreams.is_empty()
+            && let Some(suppressed) = delivery.may_log("dead_letters.max_bytes")
+        {
             tracing::error!(
-                upstream = %name, reason, series, count = part.series.len(), samples, first, end, answer, suppressed,
-                "upstream refused series for good, these samples are not delivered"
+                dead_letters = upstreams.len(),
+                suppressed,
+                "dead letters are at dead_letters.max_bytes, the oldest are dropped"
             );
         }
     }
@@ -266,12 +333,18 @@ fn first_name(push: &Push, part: &Part) -> String {
     one_line(&String::from_utf8_lossy(name)).into_owned()
 }
 
+/// In milliseconds since the epoch.
+fn epoch_ms(at: SystemTime) -> i64 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
 fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 /// How an attempt ended, in one line.
-fn describe(outcome: &Outcome) -> String {
+pub(super) fn describe(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Failed { error, .. } => one_line(error).into_owned(),
         Outcome::Answered(Answer { status, text, .. }) => {

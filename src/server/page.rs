@@ -81,6 +81,9 @@ fn agent(html: &mut String, status: &Status) {
     let queue = &status.queue;
     row(html, "queue", "", &queue.path);
     row(html, "disk", "", &human::disk(status));
+    if let Some(letters) = human::dead_letters(status) {
+        row(html, "refused", "", &letters);
+    }
     if let Some(memory) = status.resident_bytes {
         row(html, "memory", "", &human::bytes(memory));
     }

@@ -86,6 +86,13 @@ pub fn backlog(upstream: &UpstreamStatus) -> String {
     )
 }
 
+/// The dead letters of all upstreams; none where there are none.
+pub fn dead_letters(status: &Status) -> Option<String> {
+    let letters: u64 = status.upstreams.iter().map(|upstream| upstream.dead_letters).sum();
+    (status.dead_letter_bytes > 0 || letters > 0)
+        .then(|| format!("{} dead letters, {} on disk", count(letters), bytes(status.dead_letter_bytes)))
+}
+
 /// A text that a terminal only shows: control characters are escaped.
 pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {

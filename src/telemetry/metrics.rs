@@ -110,6 +110,9 @@ pub const TABLE: &[Entry] = &[
     entry("pmm_buffer_sent_bytes_total", Kind::Counter, UPSTREAM, "Request bytes put on the wire, as packed, retries included"),
     entry("pmm_buffer_batches_retried_total", Kind::Counter, UPSTREAM_REASON, "Attempts that failed and are repeated, by reason"),
     entry("pmm_buffer_samples_rejected_total", Kind::Counter, UPSTREAM_REASON, "Samples that the upstream refused for good, by reason"),
+    entry("pmm_buffer_dead_letters", Kind::Gauge, UPSTREAM, "Dead letters: parts of batches that the upstream refused for good and that are kept"),
+    entry("pmm_buffer_dead_letter_bytes", Kind::Gauge, &[], "What all dead letters take on disk"),
+    entry("pmm_buffer_dead_letters_dropped_total", Kind::Counter, UPSTREAM_REASON, "Dead letters dropped or not kept, by reason (max_bytes, min_free_disk, disk); what they held is lost"),
     entry("pmm_buffer_upstream_up", Kind::Gauge, UPSTREAM, "1 while the last attempt was settled, 0 in an outage"),
     entry("pmm_buffer_send_seconds", Kind::Histogram, UPSTREAM, "Time of one attempt, from the request to its answer or failure"),
 
@@ -158,6 +161,9 @@ pub const REFUSAL_REASONS: &[&str] = &[
 
 /// Values of `reason` of dropped samples.
 pub const DROP_REASONS: &[&str] = &["max_bytes", "max_age", "damaged"];
+
+/// Values of `reason` of dropped dead letters.
+pub const LETTER_DROP_REASONS: &[&str] = &["max_bytes", "min_free_disk", "disk"];
 
 /// 0.1 ms (a cached SSD) to 5 s (a disk in trouble).
 const SYNC_BUCKETS: [f64; 15] =
@@ -228,6 +234,10 @@ pub struct Metrics {
     pub batches_retried: Family<UpstreamReasonLabel, Counter>,
     /// Samples that the upstream refused for good.
     pub samples_rejected: Family<UpstreamReasonLabel, Counter>,
+    pub dead_letters: Family<UpstreamLabel, Gauge>,
+    pub dead_letter_bytes: Gauge,
+    /// Dead letters dropped or not kept, by upstream and reason ([`LETTER_DROP_REASONS`]).
+    pub dead_letters_dropped: Family<UpstreamReasonLabel, Counter>,
     /// 1 while the last attempt was settled, 0 in an outage.
     pub upstream_up: Family<UpstreamLabel, Gauge>,
     pub send_seconds: Family<UpstreamLabel, Histogram>,
@@ -282,6 +292,9 @@ impl Metrics {
             sent_bytes: Family::default(),
             batches_retried: Family::default(),
             samples_rejected: Family::default(),
+            dead_letters: Family::default(),
+            dead_letter_bytes: Gauge::default(),
+            dead_letters_dropped: Family::default(),
             upstream_up: Family::default(),
             send_seconds: Family::new_with_constructor(|| Histogram::new(SEND_BUCKETS)),
         }
@@ -325,6 +338,9 @@ impl Metrics {
         register(registry, "pmm_buffer_sent_bytes_total", self.sent_bytes.clone());
         register(registry, "pmm_buffer_batches_retried_total", self.batches_retried.clone());
         register(registry, "pmm_buffer_samples_rejected_total", self.samples_rejected.clone());
+        register(registry, "pmm_buffer_dead_letters", self.dead_letters.clone());
+        register(registry, "pmm_buffer_dead_letter_bytes", self.dead_letter_bytes.clone());
+        register(registry, "pmm_buffer_dead_letters_dropped_total", self.dead_letters_dropped.clone());
         register(registry, "pmm_buffer_upstream_up", self.upstream_up.clone());
         register(registry, "pmm_buffer_send_seconds", self.send_seconds.clone());
         registry.register_collector(Box::new(process::ProcessCollector));
@@ -341,11 +357,21 @@ impl Metrics {
         touch(&self.samples_repeated, &label);
         touch(&self.batches_sent, &label);
         touch(&self.sent_bytes, &label);
+        touch(&self.dead_letters, &label);
         touch(&self.upstream_up, &label);
         touch(&self.send_seconds, &label);
         for &reason in DROP_REASONS {
             touch(&self.samples_dropped, &UpstreamReasonLabel { upstream: name.to_owned(), reason });
         }
+        for &reason in LETTER_DROP_REASONS {
+            touch(&self.dead_letters_dropped, &UpstreamReasonLabel { upstream: name.to_owned(), reason });
+        }
+    }
+
+    /// Counts a dead letter that was dropped or not kept, for one of [`LETTER_DROP_REASONS`].
+    pub fn dead_letter_dropped(&self, upstream: &str, reason: &'static str) {
+        let label = UpstreamReasonLabel { upstream: upstream.to_owned(), reason };
+        self.dead_letters_dropped.get_or_create(&label).inc();
     }
 
     /// Pushes answered with success, by any route.
@@ -366,11 +392,13 @@ impl Metrics {
         self.accepting.set(i64::from(status.unavailable.is_none()));
         self.queue_disk_bytes.set(gauge_value(status.queue.disk_bytes));
         self.queue_max_bytes.set(gauge_value(status.queue.max_bytes));
+        self.dead_letter_bytes.set(gauge_value(status.dead_letter_bytes));
         self.unsynced_seconds.set(status.queue.unsynced_seconds);
         self.disk_free_bytes.set(status.disk_free_bytes.map_or(f64::NAN, |free| free as f64));
         for upstream in &status.upstreams {
             let label = UpstreamLabel { upstream: upstream.name.clone() };
             self.backlog_samples.get_or_create(&label).set(gauge_value(upstream.backlog_samples));
+            self.dead_letters.get_or_create(&label).set(gauge_value(upstream.dead_letters));
             self.backlog_bytes.get_or_create(&label).set(gauge_value(upstream.backlog_bytes));
             self.backlog_seconds.get_or_create(&label).set(upstream.backlog_seconds);
         }

@@ -4,6 +4,7 @@
 //! Modules are filed by intent. Every wait is for a condition, with a deadline.
 
 mod commands;
+mod dead_letters;
 mod kill;
 mod outage;
 mod peers;

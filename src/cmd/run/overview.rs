@@ -2,6 +2,7 @@
 
 use super::wall_clock_ms;
 use crate::config::{Config, Upstream, UpstreamKind};
+use crate::dead_letter::{DeadLetters, Totals};
 use crate::queue::View;
 use crate::replay::{Progress, Replay};
 use crate::status::{Status, UpstreamStatus};
@@ -18,6 +19,7 @@ pub(super) struct Overview {
     started: Instant,
     queue: View,
     replays: Vec<Arc<Progress>>,
+    letters: Arc<DeadLetters>,
     config: watch::Receiver<Arc<Config>>,
     metrics: Arc<Metrics>,
 }
@@ -26,17 +28,20 @@ impl Overview {
     pub(super) fn new(
         queue: View,
         replays: &[Replay],
+        letters: Arc<DeadLetters>,
         config: watch::Receiver<Arc<Config>>,
         metrics: Arc<Metrics>,
     ) -> Self {
         let replays = replays.iter().map(Replay::progress).collect();
-        Self { started: Instant::now(), queue, replays, config, metrics }
+        Self { started: Instant::now(), queue, replays, letters, config, metrics }
     }
 
     /// Why pushes are not accepted is for the server to say.
     pub(super) fn status(&self) -> Status {
         let config = self.config.borrow().clone();
         let queue = self.queue.status();
+        let letters = self.letters.totals();
+        let upstream = |upstream| self.upstream(upstream, &letters);
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
             uptime_seconds: self.started.elapsed().as_secs_f64(),
@@ -46,12 +51,13 @@ impl Overview {
             pushes_refused: self.metrics.all_pushes_refused(),
             resident_bytes: Process::read().map(|process| process.resident_bytes),
             disk_free_bytes: process::disk_free_bytes(Path::new(&queue.path)),
+            dead_letter_bytes: letters.disk_bytes,
             queue,
-            upstreams: config.upstreams.iter().filter_map(|upstream| self.upstream(upstream)).collect(),
+            upstreams: config.upstreams.iter().filter_map(upstream).collect(),
         }
     }
 
-    fn upstream(&self, upstream: &Upstream) -> Option<UpstreamStatus> {
+    fn upstream(&self, upstream: &Upstream, letters: &Totals) -> Option<UpstreamStatus> {
         let name = &upstream.name;
         let progress = self.replays.iter().find(|progress| progress.name == *name)?.snapshot();
         let (acked, backlog) = self.queue.backlog(name)?;
@@ -74,6 +80,7 @@ impl Overview {
             samples_sent: progress.samples_sent,
             samples_dropped: self.dropped(name),
             samples_rejected: progress.samples_rejected,
+            dead_letters: letters.letters.get(name).copied().unwrap_or(0),
             last_error: progress.last_error,
             outage_seconds: progress.down_since.map(|since| (now - since).as_secs_f64()),
             retry_in_seconds: progress.retry_at.map(|at| at.saturating_duration_since(now).as_secs_f64()),

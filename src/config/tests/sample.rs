@@ -25,6 +25,7 @@ fn the_sample_names_every_key() {
         raw::Server::KEYS,
         raw::Import::KEYS,
         raw::Queue::KEYS,
+        raw::DeadLetters::KEYS,
         raw::Replay::KEYS,
         raw::Log::KEYS,
         raw::RemoteWrite::KEYS,

@@ -11,6 +11,7 @@
 mod clients;
 mod crash;
 mod csv;
+mod dead_letters;
 mod demo;
 mod exposition;
 mod histograms;
@@ -223,16 +224,22 @@ impl Victoria {
     const HEALTH: &str = "/victoriametrics/health";
 
     async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With further flags.
+    async fn start_with(more: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = folder.path().join("data");
         let peer = Peer::start("victoria-metrics", folder.path(), Self::HEALTH, |address| {
-            vec![
+            let args = [
                 format!("-httpListenAddr={address}"),
                 format!("-storageDataPath={}", data.display()),
                 "-http.pathPrefix=/victoriametrics".to_owned(),
                 "-retentionPeriod=100y".to_owned(),
                 "-memory.allowedBytes=64MB".to_owned(),
-            ]
+            ];
+            args.into_iter().chain(more.iter().map(|flag| (*flag).to_owned())).collect()
         });
         let peer = peer.await;
         Self { database: Database::new(peer.address(), WRITE), peer, _folder: folder }

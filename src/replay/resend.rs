@@ -1,0 +1,33 @@
+//! One push to one upstream, once: what a dead letter held, by hand.
+
+use super::batch::{Packer, Packing, Part};
+use super::client::{Client, WallClock};
+use super::verdict::Verdict;
+use super::worker::describe;
+use crate::config::Upstream;
+use crate::model::Push;
+
+/// A push that was not taken: what the upstream answered, or why it did not, in one line without secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotTaken {
+    /// It takes no such content.
+    Refused(String),
+    /// It takes nothing now.
+    Away(String),
+}
+
+/// Sends `push` as a delivery would, within the deadline of the upstream. Nothing is tried again but another encoding.
+pub async fn resend(upstream: &Upstream, push: &Push, wall: WallClock) -> Result<(), NotTaken> {
+    let (mut client, mut packer) = (Client::new(upstream.clone(), wall), Packer::new());
+    let whole = Part::whole(push.series().len());
+    let mut packing = Packing::Zstd;
+    loop {
+        let outcome = client.send(packer.pack(push, &whole, packing), packing, 0).await;
+        match Verdict::of(upstream.kind, packing, &outcome) {
+            Verdict::Delivered => return Ok(()),
+            Verdict::Repack => packing = Packing::Snappy,
+            Verdict::Retry { .. } => return Err(NotTaken::Away(describe(&outcome))),
+            Verdict::Split | Verdict::Reject { .. } => return Err(NotTaken::Refused(describe(&outcome))),
+        }
+    }
+}
