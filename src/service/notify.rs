@@ -1,7 +1,6 @@
 //! sd_notify(3): lines in a datagram to the socket that the environment names.
 //!
-//! Our own, because the crate for it has no abstract socket names and sends without a time limit; the protocol is a
-//! datagram of `NAME=value` lines.
+//! Our own, see docs/decisions/007-systemd.md.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
