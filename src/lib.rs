@@ -17,6 +17,7 @@
 //! | [`queue`] | the durable log between the two halves |
 //! | [`dead_letter`] | what upstreams refused for good |
 //! | [`replay`] | batches, verdicts, backoff; the client and its worker |
+//! | [`service`] | what a service manager is told, and the socket it passes |
 //! | [`telemetry`] | logging and metrics |
 //! | [`status`] | what `/api/v1/status` and `pmm-buffer status` show |
 //! | [`clock`] | the wall clock, passed in |
@@ -39,6 +40,7 @@ pub mod proto;
 pub mod queue;
 pub mod replay;
 pub mod server;
+pub mod service;
 pub mod status;
 pub mod telemetry;
 pub mod wire;

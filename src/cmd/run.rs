@@ -3,6 +3,7 @@
 //! Exit status: 0 after SIGTERM or SIGINT, 64 for a configuration that cannot be used, 1 for anything else that
 //! keeps it from starting.
 
+mod managed;
 mod overview;
 mod reload;
 
@@ -12,14 +13,16 @@ use crate::dead_letter::{self, DeadLetters};
 use crate::queue::{self, Appender, Queue};
 use crate::replay::{Replay, Settings};
 use crate::server::{self, Drained, State};
+use crate::service::{Manager, activation};
 use crate::telemetry::{Metrics, logging};
 use anyhow::Context;
 use overview::Overview;
 use reload::Source;
 use std::hash::{BuildHasher, RandomState};
+use std::net;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
@@ -38,6 +41,7 @@ pub fn run(args: &cli::Run) -> anyhow::Result<ExitCode> {
         }
     };
     let level = logging::init(&loaded.config.log);
+    let passed = activation::passed_listener()?;
     for warning in &loaded.warnings {
         tracing::warn!(%warning, "configuration");
     }
@@ -47,11 +51,12 @@ pub fn run(args: &cli::Run) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let queue =
-        runtime.block_on(async { Agent::start(source, loaded.config, level).await?.serve().await })?;
+    let serve = async { Agent::start(source, loaded.config, level, passed).await?.serve().await };
+    let (queue, manager) = runtime.block_on(serve)?;
     // The tasks that are left hold nothing that the queue waits for.
     runtime.shutdown_background();
     queue.close();
+    drop(manager);
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }
@@ -64,6 +69,7 @@ struct Agent {
     level: logging::LevelHandle,
     queue: Queue,
     listener: TcpListener,
+    overview: Arc<Overview>,
     state: Arc<State<Appender>>,
     replays: Vec<Replay>,
     letters: Arc<DeadLetters>,
@@ -71,7 +77,13 @@ struct Agent {
 }
 
 impl Agent {
-    async fn start(source: Source, config: Config, level: logging::LevelHandle) -> anyhow::Result<Self> {
+    /// `passed` is a listening socket to serve in the place of one of its own.
+    async fn start(
+        source: Source,
+        config: Config,
+        level: logging::LevelHandle,
+        passed: Option<net::TcpListener>,
+    ) -> anyhow::Result<Self> {
         // Before anything is open: from here on a signal ends the agent in order.
         let signals = Signals::listen().context("cannot listen for signals")?;
         let metrics = Arc::new(Metrics::new());
@@ -82,10 +94,7 @@ impl Agent {
         };
         let names: Vec<_> = config.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
         // Before the queue: what fails from here on would have to close it.
-        let listener = TcpListener::bind(config.listen).await.with_context(|| {
-            let address = config.listen;
-            format!("cannot listen on {address}; is another agent running? `listen` sets another address")
-        })?;
+        let listener = managed::listen(config.listen, passed).await?;
         let mut queue = Queue::open(options, &names, metrics.clone())?;
         let letters = Arc::new(DeadLetters::open(dead_letter::Options {
             path: config.dead_letter_folder(),
@@ -102,27 +111,35 @@ impl Agent {
         let config = watch::Sender::new(Arc::new(config));
         let overview =
             Overview::new(queue.view(), &replays, letters.clone(), config.subscribe(), metrics.clone());
-        let status = Arc::new(move || overview.status());
+        let overview = Arc::new(overview);
+        let seen = overview.clone();
+        let status = Arc::new(move || seen.status());
         let state = State::new(queue.appender(), server, import, metrics, status, Arc::new(wall_clock_ms));
-        Ok(Self { source, config, level, queue, listener, state, replays, letters, signals })
+        Ok(Self { source, config, level, queue, listener, overview, state, replays, letters, signals })
     }
 
-    /// Serves until a signal ends it, then drains. Returns the queue, to be closed.
-    async fn serve(mut self) -> anyhow::Result<Queue> {
-        self.log_start();
+    /// Serves until a signal ends it, then drains. Returns the queue, to be closed, and the service manager, who is told
+    /// until then.
+    async fn serve(mut self) -> anyhow::Result<(Queue, Manager)> {
+        self.log_start()?;
         let (stop, stopping) = oneshot::channel();
         let shutdown = async { stopping.await.unwrap_or_default() };
         let serving = tokio::spawn(server::serve(self.listener, self.state.clone(), shutdown));
+        let manager = managed::inform(&self.queue, &self.replays, self.overview);
         let signal = loop {
             match self.signals.next().await {
                 Told::Reload => {
+                    manager.reloading();
                     reload::reload(&self.source, &self.config, &self.level, &self.state, &self.replays);
                     self.letters.set_max_bytes(self.config.borrow().dead_letters.max_bytes);
+                    manager.reloaded();
                 }
                 Told::End(signal) => break signal,
             }
         };
+        manager.stopping();
         let grace = self.config.borrow().shutdown_grace;
+        let end = Instant::now() + grace;
         tracing::info!(
             signal,
             grace_seconds = grace.as_secs_f64(),
@@ -134,23 +151,24 @@ impl Agent {
         let drained = serving.await.context("the listener ended by a fault")?;
         log_cut(drained);
         for replay in self.replays {
-            replay.stopped(grace).await;
+            replay.stopped(end.saturating_duration_since(Instant::now())).await;
         }
-        Ok(self.queue)
+        Ok((self.queue, manager))
     }
 
-    fn log_start(&self) {
+    fn log_start(&self) -> anyhow::Result<()> {
         let config = self.config.borrow();
         let view = self.queue.view();
         let backlogs = config.upstreams.iter().filter_map(|upstream| view.backlog(&upstream.name));
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
-            listen = %config.listen,
+            listen = %self.listener.local_addr()?,
             queue = %view.status().path,
             upstreams = config.upstreams.len(),
             backlog_samples = backlogs.map(|(_, backlog)| backlog.samples).max().unwrap_or(0),
             "accepting pushes"
         );
+        Ok(())
     }
 }
 

@@ -7,8 +7,10 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -29,12 +31,17 @@ pub struct Launch {
     pub address: SocketAddr,
     /// What it writes to stdout and stderr goes to the end of this file.
     pub log: PathBuf,
+    /// A socket that is passed as a service manager does, see sd_listen_fds(3). It stays open here.
+    pub passed: Option<Arc<OwnedFd>>,
 }
+
+/// Passes stdin on as the first descriptor after the standard ones; a shell, as only the process itself knows its id.
+const PASS_STDIN: &str = r#"exec 3<&0 </dev/null; LISTEN_FDS=${LISTEN_FDS:-1} LISTEN_PID=$$ exec "$0" "$@""#;
 
 impl Launch {
     /// Any program that listens on `address`: the agent, or a real peer of it.
     pub fn new(binary: &Path, args: Vec<OsString>, address: SocketAddr, log: &Path) -> Self {
-        Self { binary: binary.into(), args, env: Vec::new(), address, log: log.into() }
+        Self { binary: binary.into(), args, env: Vec::new(), address, log: log.into(), passed: None }
     }
 
     /// `run` with flags alone.
@@ -60,12 +67,23 @@ impl Launch {
     /// Starts the process. [`Agent::ready`] says when it takes pushes.
     pub fn start(&self) -> io::Result<Agent> {
         let log = File::options().create(true).append(true).open(&self.log)?;
-        let mut command = Command::new(&self.binary);
-        command.args(&self.args).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let mut command = self.command()?;
+        command.args(&self.args).stdout(log.try_clone()?).stderr(log);
         remove_settings(&mut command, std::env::vars_os().map(|(name, _)| name));
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         let child = command.spawn()?;
         Ok(Agent { child, address: self.address, log: self.log.clone() })
+    }
+
+    fn command(&self) -> io::Result<Command> {
+        let Some(passed) = &self.passed else {
+            let mut command = Command::new(&self.binary);
+            command.stdin(Stdio::null());
+            return Ok(command);
+        };
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", PASS_STDIN]).arg(&self.binary).stdin(passed.try_clone()?);
+        Ok(command)
     }
 }
 

@@ -20,6 +20,7 @@ use super::store::{Batch, Store, StoreError};
 use crate::clock::Clock;
 use crate::config::{self, SyncMode};
 use crate::model::Push;
+use crate::service::Heartbeat;
 use crate::telemetry::Metrics;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,6 +40,7 @@ pub(super) struct Committer {
     pub(super) store: Arc<Store>,
     pub(super) shared: Arc<Shared>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) heartbeat: Heartbeat,
     pub(super) clock: Clock,
     pub(super) settings: config::Queue,
     pub(super) limits: Limits,
@@ -65,6 +67,7 @@ impl Committer {
             SyncMode::Interval => TICK.min(self.settings.sync_interval),
         };
         loop {
+            self.heartbeat.beat();
             let waited = timer.block_on(async { tokio::time::timeout(tick, commands.recv()).await });
             match waited {
                 Ok(None) => break,

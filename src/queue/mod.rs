@@ -61,6 +61,7 @@ pub use reader::{Batch, ReadError, ReadLimit, Reader};
 use crate::clock::Clock;
 use crate::config;
 use crate::fault::AbortOnPanic;
+use crate::service::Heartbeat;
 use crate::status::QueueStatus;
 use crate::telemetry::Metrics;
 use appender::Command;
@@ -145,6 +146,7 @@ pub struct Queue {
     commands: mpsc::Sender<Command>,
     /// None before it is run and once it is closed.
     committer: Option<JoinHandle<()>>,
+    heartbeat: Heartbeat,
     max_bytes: u64,
     taken: Vec<bool>,
 }
@@ -188,10 +190,12 @@ impl Queue {
         let shared = Arc::new(Shared::new(upstreams.to_vec(), found.segments, cursors, rewind));
         store.release_before(shared.chain().trimmed().position).map_err(damaged)?;
         let store = Arc::new(store);
+        let heartbeat = Heartbeat::default();
         let committer = Committer {
             store: store.clone(),
             shared: shared.clone(),
             metrics: metrics.clone(),
+            heartbeat: heartbeat.clone(),
             clock: options.clock,
             settings: options.settings.clone(),
             limits,
@@ -202,7 +206,7 @@ impl Queue {
         };
         let (commands, receiver) = mpsc::channel(appender::CHANNEL);
         let (taken, max_bytes) = (vec![false; upstreams.len()], options.settings.max_bytes);
-        let queue = Self { store, shared, metrics, commands, committer: None, max_bytes, taken };
+        let queue = Self { store, shared, metrics, commands, committer: None, heartbeat, max_bytes, taken };
         Ok((queue, committer, receiver))
     }
 
@@ -227,6 +231,11 @@ impl Queue {
             decoder: IntervalDecoder::new(),
             reported: Mark::default(),
         }
+    }
+
+    /// Beats at each turn of the committer.
+    pub fn heartbeat(&self) -> Heartbeat {
+        self.heartbeat.clone()
     }
 
     fn index(&self, upstream: &str) -> Option<usize> {

@@ -1,5 +1,6 @@
 //! What is known of one upstream from outside: for status and metrics.
 
+use crate::service::Heartbeat;
 use crate::status::UpstreamState;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
@@ -8,6 +9,8 @@ use std::time::Instant;
 #[derive(Debug)]
 pub struct Progress {
     pub name: String,
+    /// Beats at each turn of the task.
+    pub heartbeat: Heartbeat,
     state: Mutex<Snapshot>,
 }
 
@@ -34,7 +37,7 @@ impl Progress {
             samples_sent: 0,
             samples_rejected: 0,
         };
-        Self { name, state: Mutex::new(state) }
+        Self { name, heartbeat: Heartbeat::default(), state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, Snapshot> {

@@ -62,6 +62,7 @@ impl Worker {
             started: Instant::now(),
         };
         while !*self.shutdown.borrow() {
+            self.progress.heartbeat.beat();
             match delivery.machine.next() {
                 Action::Read => self.read(&mut delivery).await,
                 Action::Wait(until) => self.wait(&mut delivery, until).await,
@@ -102,7 +103,7 @@ impl Worker {
     /// Waits for records and reads a batch of them.
     async fn read(&mut self, delivery: &mut Delivery) {
         tokio::select! {
-            () = self.reader.readable() => {}
+            () = self.progress.heartbeat.during(self.reader.readable()) => {}
             Ok(()) = self.settings.changed() => return self.apply_settings(delivery),
             _ = self.shutdown.changed() => return,
         }
@@ -131,7 +132,7 @@ impl Worker {
     async fn wait(&mut self, delivery: &mut Delivery, until: Instant) {
         self.progress.waits_until(Some(until));
         tokio::select! {
-            () = tokio::time::sleep_until(until.into()) => {}
+            () = self.progress.heartbeat.during(tokio::time::sleep_until(until.into())) => {}
             Ok(()) = self.settings.changed() => self.apply_settings(delivery),
             _ = self.shutdown.changed() => {}
         }

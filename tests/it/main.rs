@@ -10,6 +10,7 @@ mod outage;
 mod peers;
 mod queue;
 mod secrets;
+mod service;
 mod signals;
 mod stage;
 mod start;

@@ -44,6 +44,21 @@ async fn sigterm_does_not_wait_for_an_upstream_that_never_answers_beyond_the_gra
 }
 
 #[tokio::test]
+async fn sigterm_gives_several_upstreams_that_never_answer_one_grace_time() {
+    let stage = Stage::with_config("", "");
+    let url = stage.upstream.url();
+    let entries = format!("    name: a\n  - url: {url}\n    name: b\n  - url: {url}\n    name: c");
+    stage.write_config(&url, &entries, "shutdown_grace: 3s");
+    stage.upstream.set_mode(Mode::Hang);
+    let mut agent = stage.start().await;
+    stage.feed().push(1).await;
+    until("all have a batch in flight", || stage.upstream.totals().in_flight == 3).await;
+    let told = Instant::now();
+    terminate(&mut agent).await;
+    assert!(told.elapsed() < Duration::from_secs(6), "it took {:?}", told.elapsed());
+}
+
+#[tokio::test]
 async fn sigterm_in_an_outage_keeps_the_backlog_and_the_next_agent_delivers_it() {
     let mut stage = Stage::new();
     stage.upstream.close().await;

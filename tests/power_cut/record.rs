@@ -154,7 +154,7 @@ fn launch(
     args.extend([env!("CARGO_BIN_EXE_pmm-buffer").into(), "run".into(), "--config".into()]);
     args.push(OsString::from(config));
     let log = scratch.join("log");
-    Launch { binary: "/usr/bin/env".into(), args, env: Vec::new(), address: port.address(), log }
+    Launch::new(Path::new("/usr/bin/env"), args, port.address(), &log)
 }
 
 async fn start(launch: &Launch) -> Agent {

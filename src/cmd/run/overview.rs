@@ -38,10 +38,8 @@ impl Overview {
 
     /// Why pushes are not accepted is for the server to say.
     pub(super) fn status(&self) -> Status {
-        let config = self.config.borrow().clone();
         let queue = self.queue.status();
         let letters = self.letters.totals();
-        let upstream = |upstream| self.upstream(upstream, &letters);
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
             uptime_seconds: self.started.elapsed().as_secs_f64(),
@@ -53,8 +51,14 @@ impl Overview {
             disk_free_bytes: process::disk_free_bytes(Path::new(&queue.path)),
             dead_letter_bytes: letters.disk_bytes,
             queue,
-            upstreams: config.upstreams.iter().filter_map(upstream).collect(),
+            upstreams: self.upstreams(&letters),
         }
+    }
+
+    /// How each upstream is served, with the totals of its dead letters. Does not touch the disk.
+    pub(super) fn upstreams(&self, letters: &Totals) -> Vec<UpstreamStatus> {
+        let config = self.config.borrow().clone();
+        config.upstreams.iter().filter_map(|upstream| self.upstream(upstream, letters)).collect()
     }
 
     fn upstream(&self, upstream: &Upstream, letters: &Totals) -> Option<UpstreamStatus> {
