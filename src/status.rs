@@ -45,8 +45,14 @@ pub struct QueueStatus {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UpstreamStatus {
     pub name: String,
-    /// The endpoint, without credentials, query or fragment.
+    /// The endpoint in use, without credentials, query or fragment.
     pub url: String,
+    /// Which of `urls` that is, from 1.
+    #[serde(default)]
+    pub url_number: usize,
+    /// All endpoints, the one to use first; the others stand in for it.
+    #[serde(default)]
+    pub urls: Vec<String>,
     /// `pmm` or `prometheus`.
     pub kind: String,
     pub state: UpstreamState,
@@ -126,6 +132,12 @@ impl UpstreamStatus {
                      meanwhile is kept and sent when it is back",
                     self.url
                 ),
+            });
+        }
+        if let (Some(first), true) = (self.urls.first(), self.url_number > 1) {
+            problems.push(Problem {
+                what: format!("upstream {name} is sent to url {} of {}", self.url_number, self.urls.len()),
+                to_do: format!("check {first}; delivery goes back to it by itself when it takes data"),
             });
         }
         if self.samples_rejected > 0 {
@@ -214,6 +226,8 @@ pub(crate) fn sample() -> Status {
         upstreams: vec![UpstreamStatus {
             name: "pmm".into(),
             url: "https://pmm.example.com/victoriametrics/api/v1/write".into(),
+            url_number: 1,
+            urls: vec!["https://pmm.example.com/victoriametrics/api/v1/write".into()],
             kind: "pmm".into(),
             state: UpstreamState::Down,
             acked: 20,

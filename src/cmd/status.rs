@@ -144,7 +144,7 @@ fn queue(out: &mut String, status: &Status) {
 
 fn render_upstream(out: &mut String, upstream: &UpstreamStatus) {
     let _ = writeln!(out, "\nupstream {}: {}", upstream.name, human::upstream_state(upstream));
-    line(out, "address", &format!("{} ({})", upstream.url, upstream.kind));
+    line(out, "address", &human::address(upstream));
     line(out, "backlog", &human::backlog(upstream));
     line(
         out,

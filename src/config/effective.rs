@@ -85,7 +85,14 @@ pub fn effective(config: &Config) -> String {
 }
 
 fn write_upstream(out: &mut Writer, upstream: &Upstream) {
-    out.line("url", text(&masked_query(&upstream.url)));
+    match &upstream.urls[..] {
+        [url] => out.line("url", text(&masked_query(url))),
+        urls => {
+            // In the form of a flow, so that the entry's first key is one line.
+            let urls: Vec<String> = urls.iter().map(|url| quoted(&masked_query(url))).collect();
+            out.line("urls", format!("[{}]", urls.join(", ")));
+        }
+    }
     out.line("name", text(&upstream.name));
     out.line("kind", word_of(&UpstreamKind::WORDS, &upstream.kind));
     out.line("remote_timeout", format_duration(upstream.remote_timeout));
@@ -185,6 +192,11 @@ fn text(text: &str) -> String {
     if is_address || begins_as_text && !is_word && (text.bytes().all(plain) || is_url) {
         return text.to_owned();
     }
+    quoted(text)
+}
+
+/// A JSON string is a YAML one.
+fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 

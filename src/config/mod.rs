@@ -25,6 +25,7 @@ mod secret;
 mod transport;
 mod units;
 mod upstream;
+mod urls;
 mod validate;
 mod value;
 mod yaml;

@@ -53,10 +53,11 @@ impl Overrides {
                 }
             }
             let Some(section) = section else { continue };
-            // A password takes the place of the other way to give it.
+            // A password, or a URL, takes the place of the other way to give it.
             match key {
                 "password" => remove(section, "password_file", name),
                 "password_file" => remove(section, "password", name),
+                "url" => remove(section, "urls", name),
                 _ => {}
             }
             put(section, key, name, text);

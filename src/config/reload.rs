@@ -95,7 +95,7 @@ fn compare_upstreams(old: &[Upstream], new: &[Upstream], reload: &mut Reload) {
 fn changed_keys(old: &Upstream, new: &Upstream) -> Vec<&'static str> {
     let Upstream {
         name: _,
-        url,
+        urls,
         kind,
         auth,
         headers,
@@ -108,7 +108,7 @@ fn changed_keys(old: &Upstream, new: &Upstream) -> Vec<&'static str> {
         max_backoff,
     } = old;
     let keys = [
-        ("url", *url != new.url),
+        (if urls.len().max(new.urls.len()) > 1 { "urls" } else { "url" }, *urls != new.urls),
         ("kind", *kind != new.kind),
         ("remote_timeout", *remote_timeout != new.remote_timeout),
         ("max_bytes_per_send", *max_bytes_per_send != new.max_bytes_per_send),
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn upstreams_are_compared_by_name() {
         let mut new = config(&["c", "b"]);
-        new.upstreams[1].url = "http://b".into();
+        new.upstreams[1].urls = vec!["http://b".into()];
         new.upstreams[1].max_backoff += Duration::from_secs(1);
         let credentials = SecretSource::Inline(Secret::new("hunter2"));
         new.upstreams[1].auth = Auth::Header { scheme: "Bearer".into(), credentials };
@@ -216,5 +216,12 @@ mod tests {
             ]
         );
         assert_eq!(reload.needs_restart, ["remote_write[a] (removed)", "remote_write[c] (added)"]);
+    }
+
+    #[test]
+    fn a_list_of_urls_goes_by_its_own_key() {
+        let mut new = config(&["a"]);
+        new.upstreams[0].urls.push("http://b".into());
+        assert_eq!(difference(&config(&["a"]), &new).apply, ["remote_write[a].urls"]);
     }
 }

@@ -6,7 +6,7 @@ use super::units::{KIB, MIB, format_duration};
 use super::validate::{bytes, section};
 use super::value::Reader;
 use super::yaml::{Node, Value};
-use super::{Upstream, UpstreamKind, auth, prometheus, transport};
+use super::{Upstream, UpstreamKind, auth, prometheus, transport, urls};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub(super) fn upstream(entry: Node, single: bool, reader: &mut Reader) -> Upstre
         reader.problems.error(&spot, "an empty entry: write its `url`, or remove it");
     }
     let raw: raw::RemoteWrite = section(Some(entry), reader);
-    if is_section && raw.url.is_none() {
+    if is_section && raw.url.is_none() && raw.urls.is_none() {
         reader.problems.error(&spot, "has no `url`: write where to send to");
     }
     if is_section && !single && raw.name.is_none() {
@@ -34,16 +34,20 @@ pub(super) fn upstream(entry: Node, single: bool, reader: &mut Reader) -> Upstre
             "has no `name`: with several entries, each needs one, which names its place in the queue",
         );
     }
-    let url = transport::url(raw.url.as_ref(), reader).unwrap_or_default();
-    let default = Upstream::new(url);
+    let urls = urls::urls(raw.url.as_ref(), raw.urls.as_ref(), reader);
+    let default = Upstream::new(urls.first().cloned().unwrap_or_default());
+    let kind = reader.word(raw.kind.as_ref(), &UpstreamKind::WORDS);
+    if let (None, Some(node)) = (&raw.kind, &raw.urls) {
+        urls::of_one_kind(&urls, &node.spot, reader);
+    }
     // Empty where one is missing or wrong, which was reported: it is not the same as any other.
     let name = name(raw.name.as_ref(), reader);
     let name = name.unwrap_or(if single { default.name } else { String::new() });
     prometheus::report(&raw, reader);
     let upstream = Upstream {
         name,
-        url: default.url,
-        kind: reader.word(raw.kind.as_ref(), &UpstreamKind::WORDS).unwrap_or(default.kind),
+        urls,
+        kind: kind.unwrap_or(default.kind),
         remote_timeout: reader
             .duration(raw.remote_timeout.as_ref(), REMOTE_TIMEOUT)
             .unwrap_or(default.remote_timeout),

@@ -8,12 +8,13 @@ use std::time::Duration;
 /// One entry of `remote_write`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Upstream {
-    /// Names the position in the queue: changing `url` keeps the backlog, changing `name` starts anew.
+    /// Names the position in the queue: changing `urls` keeps the backlog, changing `name` starts anew.
     /// Default `default` where there is one entry; 1 to 64 of `A-Z a-z 0-9 _ . -`.
     pub name: String,
-    /// Absolute http or https URL, without userinfo.
-    pub url: String,
-    /// Default by the path of `url`: see [`UpstreamKind::of`].
+    /// Absolute http or https URLs, without userinfo: `url` is a list of one. The first is the one to use; the others
+    /// stand in for it, in their order. At least 1, at most [`Upstream::MAX_URLS`].
+    pub urls: Vec<String>,
+    /// Default by the path of the first URL: see [`UpstreamKind::of`].
     pub kind: UpstreamKind,
     /// Default none.
     pub auth: Auth,
@@ -43,13 +44,16 @@ impl Upstream {
     /// The name of a single upstream that was given none.
     pub const DEFAULT_NAME: &'static str = "default";
 
-    /// An upstream with every option but `url` at its default.
+    /// Longest list of `urls`.
+    pub const MAX_URLS: usize = 8;
+
+    /// An upstream at one URL, with every other option at its default.
     pub fn new(url: impl Into<String>) -> Self {
         let url = url.into();
         Self {
             name: Self::DEFAULT_NAME.into(),
             kind: UpstreamKind::of(&url),
-            url,
+            urls: vec![url],
             auth: Auth::None,
             headers: Vec::new(),
             tls: Tls::default(),
@@ -60,6 +64,12 @@ impl Upstream {
             min_backoff: Duration::from_millis(200),
             max_backoff: Duration::from_secs(5),
         }
+    }
+
+    /// One of `urls`, by its place there, without its query, which may hold a token. Empty for one that is not there.
+    pub fn public_url(&self, place: usize) -> String {
+        let url = self.urls.get(place).map_or("", |url| url);
+        url.split(['?', '#']).next().unwrap_or_default().to_owned()
     }
 }
 

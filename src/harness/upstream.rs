@@ -76,6 +76,8 @@ pub struct Seen {
     pub body_bytes: u64,
     /// Samples taken from it.
     pub samples: u64,
+    /// When it was answered or broke off; none while it is in flight.
+    pub ended: Option<Instant>,
     /// The answer; none while there is none, and where none is given.
     pub status: Option<u16>,
 }
@@ -197,7 +199,15 @@ impl Shared {
         let target = request.uri().path_and_query().map_or("", |target| target.as_str()).to_owned();
         let headers = request.headers().clone();
         let at = Instant::now();
-        state.seen.push_back(Seen { at, target, headers, body_bytes: 0, samples: 0, status: None });
+        state.seen.push_back(Seen {
+            at,
+            target,
+            headers,
+            body_bytes: 0,
+            samples: 0,
+            ended: None,
+            status: None,
+        });
         if state.seen.len() > KEPT {
             state.seen.pop_front();
             state.first += 1;
@@ -238,6 +248,7 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        self.note(|seen| seen.ended = Some(Instant::now()));
         self.shared.state().totals.in_flight -= 1;
     }
 }

@@ -1,7 +1,8 @@
-//! One request at a time to one upstream, over one connection.
+//! One request at a time to one upstream, over one connection to each of its URLs.
 
 use super::batch::Packing;
 use super::dial::{self, Connection, DialError, Target};
+use super::failover;
 use super::verdict::{Answer, Failure, Outcome};
 use crate::config::{Auth, SecretSource, Upstream};
 use crate::ingest::one_line;
@@ -28,8 +29,12 @@ pub type WallClock = fn() -> SystemTime;
 pub struct Client {
     upstream: Upstream,
     wall: WallClock,
-    connection: Option<Open>,
+    /// By URL. Beside the one in use, there is one only where a probe was answered with a word about the content.
+    connections: Vec<Option<Open>>,
 }
+
+/// A probe of the first URL has this long in all, as the delivery to the one in use waits for it.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A connection, and what its requests have in common.
 struct Open {
@@ -41,35 +46,57 @@ struct Open {
 
 impl Client {
     pub fn new(upstream: Upstream, wall: WallClock) -> Self {
-        Self { upstream, wall, connection: None }
-    }
-
-    /// The next request dials anew: names, files and credentials are looked up again.
-    pub fn disconnect(&mut self) {
-        self.connection = None;
+        let connections = upstream.urls.iter().map(|_| None).collect();
+        Self { upstream, wall, connections }
     }
 
     /// Sends one body and waits for its answer, within the deadline of the upstream.
-    pub async fn send(&mut self, body: Vec<u8>, packing: Packing, attempt: u32) -> Outcome {
-        let deadline = self.upstream.remote_timeout;
-        let outcome = match timeout(deadline, self.attempt(body, packing, attempt)).await {
+    pub async fn send(
+        &mut self,
+        target: failover::Target,
+        body: Vec<u8>,
+        packing: Packing,
+        attempt: u32,
+    ) -> Outcome {
+        let failover::Target { url, is_probe } = target;
+        let (deadline, name) = match self.upstream.remote_timeout {
+            longer if is_probe && longer > PROBE_TIMEOUT => (PROBE_TIMEOUT, "a probe"),
+            deadline => (deadline, "remote_timeout"),
+        };
+        let outcome = match timeout(deadline, self.attempt(url, body, packing, attempt)).await {
             Ok(Ok(answer)) => Outcome::Answered(answer),
             Ok(Err(outcome)) => outcome,
             Err(_) => Outcome::Failed {
                 failure: Failure::Timeout,
-                error: format!("no answer within {} s (remote_timeout)", deadline.as_secs_f32()),
+                error: format!("no answer within {} s ({name})", deadline.as_secs_f32()),
                 is_stale: false,
             },
         };
-        if !matches!(&outcome, Outcome::Answered(answer) if matches!(answer.status, 200..=299 | 400 | 413 | 415 | 422))
-        {
-            self.disconnect();
+        match &outcome {
+            // What was connected to another URL is not needed any more.
+            Outcome::Answered(answer) if matches!(answer.status, 200..=299) => {
+                self.disconnect(|other| other != url)
+            }
+            Outcome::Answered(answer) if matches!(answer.status, 400 | 413 | 415 | 422) => {}
+            _ => self.disconnect(|failed| failed == url),
         }
         outcome
     }
 
-    async fn attempt(&mut self, body: Vec<u8>, packing: Packing, attempt: u32) -> Result<Answer, Outcome> {
-        let mut open = self.open().await?;
+    /// The next request there dials anew: names, files and credentials are looked up again.
+    fn disconnect(&mut self, which: impl Fn(usize) -> bool) {
+        let chosen = self.connections.iter_mut().enumerate().filter(|(url, _)| which(*url));
+        chosen.for_each(|(_, connection)| *connection = None);
+    }
+
+    async fn attempt(
+        &mut self,
+        url: usize,
+        body: Vec<u8>,
+        packing: Packing,
+        attempt: u32,
+    ) -> Result<Answer, Outcome> {
+        let mut open = self.open(url).await?;
         let is_reused = std::mem::replace(&mut open.has_carried, true);
         let request = open.request(body, packing, attempt);
         let broken = |error: hyper::Error| Outcome::Failed {
@@ -80,14 +107,14 @@ impl Client {
         let answer = open.connection.send_request(request).await.map_err(broken)?;
         let (answer, can_go_on) = read_answer(answer, (self.wall)()).await;
         if can_go_on {
-            self.connection = Some(open);
+            self.connections[url] = Some(open);
         }
         Ok(answer)
     }
 
     /// The connection that is there, or a new one.
-    async fn open(&mut self) -> Result<Open, Outcome> {
-        if let Some(mut open) = self.connection.take()
+    async fn open(&mut self, url: usize) -> Result<Open, Outcome> {
+        if let Some(mut open) = self.connections[url].take()
             && open.connection.ready().await.is_ok()
         {
             return Ok(open);
@@ -97,7 +124,8 @@ impl Client {
             error: one_line(&error.to_string()).into_owned(),
             is_stale: false,
         };
-        let target = Target::new(&self.upstream).map_err(failed)?;
+        let Upstream { urls, proxy, tls, .. } = &self.upstream;
+        let target = Target::new(&urls[url], proxy.as_ref(), tls).map_err(failed)?;
         let headers = headers(&self.upstream, &target).map_err(|what| failed(DialError::Setup(what)))?;
         let connection = target.connect().await.map_err(failed)?;
         Ok(Open { connection, target, headers, has_carried: false })

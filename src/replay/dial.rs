@@ -67,13 +67,14 @@ struct ProxyTarget {
 }
 
 impl Target {
-    pub(super) fn new(upstream: &config::Upstream) -> Result<Self, DialError> {
-        let uri: Uri = upstream.url.parse().map_err(|_| DialError::Setup("its url does not parse".into()))?;
+    /// What is at `url`, on the way that `proxy` and `tls` say.
+    pub(super) fn new(url: &str, proxy: Option<&Proxy>, tls: &config::Tls) -> Result<Self, DialError> {
+        let uri: Uri = url.parse().map_err(|_| DialError::Setup("its url does not parse".into()))?;
         let is_https = uri.scheme_str() == Some("https");
         let host = host_of(&uri)?;
         let port = uri.port_u16().unwrap_or(if is_https { 443 } else { 80 });
-        let proxy = upstream.proxy.as_ref().map(ProxyTarget::new).transpose()?;
-        Ok(Self { uri, host, port, is_https, proxy, tls: upstream.tls.clone() })
+        let proxy = proxy.map(ProxyTarget::new).transpose()?;
+        Ok(Self { uri, host, port, is_https, proxy, tls: tls.clone() })
     }
 
     /// The value of `Host`.

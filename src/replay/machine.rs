@@ -21,6 +21,7 @@
 
 use super::backoff::Backoff;
 use super::batch::{Packing, Part, Shape};
+use super::failover::{Failover, Step, Target};
 use super::verdict::{Outcome, Verdict};
 use super::window::{RateLimit, Window};
 use crate::config::UpstreamKind;
@@ -93,6 +94,7 @@ struct Found {
 pub struct Machine {
     rules: Rules,
     backoff: Backoff,
+    failover: Failover,
     window: Window,
     sent: Option<Sent>,
     failing_since: Option<Instant>,
@@ -117,6 +119,7 @@ impl Machine {
         Self {
             rules,
             backoff,
+            failover: Failover::new(1),
             window: Window::new(rules.max_samples_per_send, rules.rate),
             sent: None,
             failing_since: None,
@@ -129,6 +132,21 @@ impl Machine {
             is_repacked: false,
             is_poisoned: false,
         }
+    }
+
+    /// For an upstream with so many URLs; a machine has one.
+    pub fn with_urls(self, urls: usize) -> Self {
+        Self { failover: Failover::new(urls), ..self }
+    }
+
+    /// The URL of the attempt that begins now.
+    pub fn target(&mut self, now: Instant) -> Target {
+        self.failover.attempt(now)
+    }
+
+    /// The URL in use.
+    pub fn url(&self) -> usize {
+        self.failover.current()
     }
 
     /// Samples that the next batch may have.
@@ -192,7 +210,13 @@ impl Machine {
         let Action::Send { part, packing, .. } = self.next() else {
             panic!("BUG: an outcome without an attempt");
         };
-        let verdict = Verdict::of(self.rules.kind, packing, outcome);
+        let verdict = match Verdict::of(self.rules.kind, packing, outcome) {
+            // The URL in use may take it as it is: only a delivery brings the first one back.
+            Verdict::Split | Verdict::Reject { .. } if self.failover.is_probing() => {
+                Verdict::Retry { reason: "unexpected_status", wait: None }
+            }
+            verdict => verdict,
+        };
         let settled = match verdict {
             Verdict::Delivered => {
                 if self.is_repacked {
@@ -240,20 +264,28 @@ impl Machine {
 
     fn retry(&mut self, outcome: &Outcome, asked: Option<Duration>, now: Instant) {
         self.attempt += 1;
+        self.is_repacked = false;
+        // What is asked for is a lower bound; the jitter comes on top, or all agents came back in one moment.
+        let asked = asked.unwrap_or_default().min(self.rules.max_retry_after);
+        if self.failover.is_probing() && !matches!(outcome, Outcome::Failed { is_stale: true, .. }) {
+            // It says nothing of the URL in use, which gets the same at once.
+            self.failover.failed(outcome, asked, now);
+            return;
+        }
         // An upstream that comes back may be another one, or a newer one.
         self.packing = Packing::Zstd;
-        self.is_repacked = false;
         let failure = match outcome {
             // Its idle connection was closed: that says nothing of its state.
             Outcome::Failed { is_stale: true, .. } => return,
             Outcome::Failed { failure, .. } => Some(*failure),
             Outcome::Answered(_) => None,
         };
-        // What is asked for is a lower bound; the jitter comes on top, or all agents came back in one moment.
-        let asked = asked.unwrap_or_default().min(self.rules.max_retry_after);
+        let step = self.failover.failed(outcome, asked, now);
         self.failing_since.get_or_insert(now);
         self.window.failed();
-        self.wait_until = Some(now + asked + self.backoff.next(failure));
+        if let Step::WaitFrom(from) = step {
+            self.wait_until = Some(from + self.backoff.next(failure));
+        }
     }
 
     fn settle(&mut self) {
@@ -261,6 +293,7 @@ impl Machine {
         self.is_repacked = false;
         self.attempt = 0;
         self.backoff.reset();
+        self.failover.settled();
     }
 
     /// Where to look for what is refused in `part`; none where it goes whole.

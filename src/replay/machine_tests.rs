@@ -60,6 +60,55 @@ fn a_failure_is_waited_out_and_the_same_part_sent_again() {
 }
 
 #[test]
+fn another_url_gets_the_same_part_at_once_and_waits_begin_when_all_were_tried() {
+    let (machine, now) = (machine(UpstreamKind::Pmm), Instant::now());
+    let mut machine = machine.with_urls(2);
+    machine.load(2);
+    for _ in 0..5 {
+        for url in 0..2 {
+            assert_eq!((machine.target(now).url, sending(&machine).0), (url, Part::whole(2)));
+            machine.outcome(&failed(Failure::Connect, false), now);
+        }
+        assert!(waiting(&mut machine, now) <= Duration::from_millis(1500));
+    }
+}
+
+#[test]
+fn a_failed_probe_leaves_no_trace_and_never_costs_a_sample() {
+    let (machine, now) = (machine(UpstreamKind::Pmm), Instant::now());
+    let mut machine = machine.with_urls(2);
+    let deliver = |machine: &mut Machine, now, url| {
+        assert_eq!(machine.target(now).url, url);
+        machine.outcome(&answer(204), now)
+    };
+    machine.load(1);
+    machine.target(now);
+    machine.outcome(&failed(Failure::Connect, false), now);
+    machine.target(now);
+    // The stand-in takes snappy only.
+    machine.outcome(&answer(415), now);
+    deliver(&mut machine, now, 1);
+    let mut at = now;
+    for outcome in [failed(Failure::Timeout, false), answer(413), answer(422), answer(401)] {
+        at += 60 * SECOND;
+        machine.wake();
+        machine.load(2);
+        let size = machine.max_samples();
+        assert!(machine.target(at).is_probe);
+        let (verdict, settled) = machine.outcome(&outcome, at);
+        assert!(matches!(verdict, Verdict::Retry { .. }) && settled == Settled::Nothing, "{verdict:?}");
+        assert_eq!(sending(&machine), (Part::whole(2), Packing::Snappy), "after {outcome:?}");
+        assert_eq!(machine.max_samples(), size);
+        deliver(&mut machine, at, 1);
+    }
+    at += 60 * SECOND;
+    machine.wake();
+    machine.load(1);
+    deliver(&mut machine, at, 0);
+    assert_eq!(machine.url(), 0);
+}
+
+#[test]
 fn a_connection_that_went_stale_costs_no_wait() {
     let mut machine = machine(UpstreamKind::Pmm);
     machine.load(1);

@@ -6,6 +6,7 @@
 //! | `verdict` | what an answer means, by kind of upstream (pure) |
 //! | `backoff` | how long to wait (pure) |
 //! | `window` | how much a request carries, how soon the next follows (pure) |
+//! | `failover` | which of an entry's URLs is next (pure) |
 //! | `machine` | what to do next (pure) |
 //! | `outage` | an outage from its first failure to its last delivered sample (pure) |
 //! | `dial`, `tls` | connections |
@@ -20,6 +21,7 @@ mod backoff;
 mod batch;
 mod client;
 mod dial;
+mod failover;
 mod machine;
 mod outage;
 mod progress;

@@ -25,6 +25,8 @@ pub struct Snapshot {
     /// Since the start of the process.
     pub samples_sent: u64,
     pub samples_rejected: u64,
+    /// The URL in use, by its place in `urls`.
+    pub url: usize,
 }
 
 impl Progress {
@@ -36,6 +38,7 @@ impl Progress {
             retry_at: None,
             samples_sent: 0,
             samples_rejected: 0,
+            url: 0,
         };
         Self { name, heartbeat: Heartbeat::default(), state: Mutex::new(state) }
     }
@@ -73,6 +76,10 @@ impl Progress {
         state.state = UpstreamState::Up;
         state.last_error = None;
         state.down_since = None;
+    }
+
+    pub(super) fn uses_url(&self, url: usize) {
+        self.state().url = url;
     }
 
     pub(super) fn waits_until(&self, until: Option<Instant>) {

@@ -2,6 +2,7 @@
 
 use super::batch::{Packer, Packing, Shape};
 use super::client::{Client, WallClock};
+use super::failover::Target;
 use super::machine::{Action, Machine, Rules, Settled};
 use super::outage::{Edge, Outage};
 use super::progress::Progress;
@@ -42,8 +43,22 @@ struct Delivery {
     packer: Packer,
     batch: Batch,
     outage: Outage,
+    route: Route,
     throttle: Throttle,
     started: Instant,
+}
+
+/// Which URL took data last, and why another does now: what the log is told of a failover, once.
+#[derive(Debug, Default)]
+struct Route {
+    url: usize,
+    left: Option<Left>,
+}
+
+#[derive(Debug)]
+struct Left {
+    reason: &'static str,
+    error: String,
 }
 
 impl Worker {
@@ -58,6 +73,7 @@ impl Worker {
             packer: Packer::new(),
             batch: Batch { push: Push::default(), intervals: Vec::new(), first: 0, end: 0, records: 0 },
             outage: Outage::default(),
+            route: Route::default(),
             throttle: Throttle::default(),
             started: Instant::now(),
         };
@@ -73,10 +89,11 @@ impl Worker {
                     let label = self.label();
                     self.metrics.sent_bytes.get_or_create(&label).inc_by(body.len() as u64);
                     let begun = Instant::now();
-                    let outcome = delivery.client.send(body, packing, attempt).await;
+                    let target = delivery.machine.target(begun);
+                    let outcome = delivery.client.send(target, body, packing, attempt).await;
                     let now = Instant::now();
                     self.metrics.send_seconds.get_or_create(&label).observe((now - begun).as_secs_f64());
-                    self.settle(&mut delivery, &outcome, now);
+                    self.settle(&mut delivery, &outcome, target, now);
                 }
             }
         }
@@ -94,6 +111,7 @@ impl Worker {
             },
         };
         Machine::new(rules, Backoff::new(upstream.min_backoff, upstream.max_backoff, self.seed))
+            .with_urls(upstream.urls.len())
     }
 
     fn label(&self) -> UpstreamLabel {
@@ -146,13 +164,19 @@ impl Worker {
         self.reader.rewind_to_acked();
         delivery.client = Client::new(settings.upstream.clone(), self.wall);
         delivery.machine = self.machine(&settings);
+        delivery.route = Route::default();
+        self.show_url(0);
     }
 
     /// Takes in how an attempt ended.
-    fn settle(&mut self, delivery: &mut Delivery, outcome: &Outcome, now: Instant) {
+    fn settle(&mut self, delivery: &mut Delivery, outcome: &Outcome, target: Target, now: Instant) {
         let (verdict, settled) = delivery.machine.outcome(outcome, now);
+        self.show_url(delivery.machine.url());
         if let Verdict::Retry { reason, .. } = verdict {
-            return self.failed(delivery, outcome, reason, now);
+            return self.failed(delivery, outcome, target, reason, now);
+        }
+        if settled != Settled::Nothing {
+            self.note_route(delivery, target.url);
         }
         match settled {
             Settled::Nothing => {}
@@ -171,16 +195,31 @@ impl Worker {
         }
     }
 
-    fn failed(&mut self, delivery: &mut Delivery, outcome: &Outcome, reason: &'static str, now: Instant) {
+    fn failed(
+        &mut self,
+        delivery: &mut Delivery,
+        outcome: &Outcome,
+        target: Target,
+        reason: &'static str,
+        now: Instant,
+    ) {
         let label = UpstreamReasonLabel { upstream: self.progress.name.clone(), reason };
         self.metrics.batches_retried.get_or_create(&label).inc();
         let error = describe(outcome);
-        tracing::debug!(upstream = %label.upstream, reason, error, "attempt failed");
-        if matches!(outcome, Outcome::Failed { is_stale: true, .. }) {
+        tracing::debug!(upstream = %label.upstream, url = target.url + 1, reason, error, "attempt failed");
+        if target.is_probe || matches!(outcome, Outcome::Failed { is_stale: true, .. }) {
             return;
         }
+        if target.url == delivery.route.url {
+            delivery.route.left = Some(Left { reason, error: error.clone() });
+        }
+        let is_next_url_asked = !matches!(delivery.machine.next(), Action::Wait(_));
         let was_up = delivery.outage.down_since().is_none();
         let repeated = if was_up && outcome.is_sign_of_a_crash() { self.take_back(delivery, now) } else { 0 };
+        if is_next_url_asked {
+            // Only when all of them were tried is the upstream away.
+            return;
+        }
         let edge = delivery.outage.failed(now, self.progress.samples_sent());
         self.metrics.upstream_up.get_or_create(&self.label()).set(0);
         self.progress.failed(&error, delivery.outage.down_since());
@@ -195,6 +234,32 @@ impl Worker {
                 "upstream does not take data, pushes are kept and delivered when it is back"
             );
         }
+    }
+
+    fn show_url(&self, url: usize) {
+        self.progress.uses_url(url);
+        self.metrics.upstream_url_index.get_or_create(&self.label()).set(url as i64 + 1);
+    }
+
+    /// `url` took data: tells the log where another did before.
+    fn note_route(&self, delivery: &mut Delivery, url: usize) {
+        let route = &mut delivery.route;
+        let left = route.left.take();
+        if std::mem::replace(&mut route.url, url) == url {
+            return;
+        }
+        let upstream = self.settings.borrow().upstream.clone();
+        let (name, place, address) = (&upstream.name, url + 1, upstream.public_url(url));
+        let of = upstream.urls.len();
+        if url == 0 {
+            tracing::info!(upstream = %name, url = place, of, address, "the first url takes data again, delivery is back there");
+            return;
+        }
+        let Left { reason, error } = left.unwrap_or(Left { reason: "unknown", error: String::new() });
+        tracing::warn!(
+            upstream = %name, url = place, of, address, reason, error,
+            "a url does not take data, delivery went on to another"
+        );
     }
 
     /// A server that went down has lost what it answered last and had not flushed: that is sent again when it is back,

@@ -98,7 +98,7 @@ fn upstream(html: &mut String, upstream: &UpstreamStatus) {
         UpstreamState::Unknown => "wait",
     };
     row(html, "state", class, &human::upstream_state(upstream));
-    row(html, "address", "", &format!("{} ({})", upstream.url, upstream.kind));
+    row(html, "address", "", &human::address(upstream));
     row(html, "backlog", "", &human::backlog(upstream));
     row(
         html,

@@ -73,6 +73,15 @@ pub fn upstream_state(upstream: &UpstreamStatus) -> String {
     }
 }
 
+/// Where an upstream is, how its answers are understood, and which of several URLs that is.
+pub fn address(upstream: &UpstreamStatus) -> String {
+    let UpstreamStatus { url, kind, url_number, urls, .. } = upstream;
+    match urls.len() {
+        0 | 1 => format!("{url} ({kind})"),
+        of => format!("{url} ({kind}), url {url_number} of {of}"),
+    }
+}
+
 /// An upstream's backlog in words.
 pub fn backlog(upstream: &UpstreamStatus) -> String {
     if upstream.backlog_records == 0 {

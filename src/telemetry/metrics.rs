@@ -114,6 +114,7 @@ pub const TABLE: &[Entry] = &[
     entry("pmm_buffer_dead_letter_bytes", Kind::Gauge, &[], "What all dead letters take on disk"),
     entry("pmm_buffer_dead_letters_dropped_total", Kind::Counter, UPSTREAM_REASON, "Dead letters dropped or not kept, by reason (max_bytes, min_free_disk, disk); what they held is lost"),
     entry("pmm_buffer_upstream_up", Kind::Gauge, UPSTREAM, "1 while the last attempt was settled, 0 in an outage"),
+    entry("pmm_buffer_upstream_url_index", Kind::Gauge, UPSTREAM, "Which of its urls an upstream is sent to; 1 is the first, more stands in for it"),
     entry("pmm_buffer_send_seconds", Kind::Histogram, UPSTREAM, "Time of one attempt, from the request to its answer or failure"),
 
     entry("process_cpu_seconds_total", Kind::Counter, &[], "User and system CPU time"),
@@ -240,6 +241,8 @@ pub struct Metrics {
     pub dead_letters_dropped: Family<UpstreamReasonLabel, Counter>,
     /// 1 while the last attempt was settled, 0 in an outage.
     pub upstream_up: Family<UpstreamLabel, Gauge>,
+    /// From 1, in the order of `urls`.
+    pub upstream_url_index: Family<UpstreamLabel, Gauge>,
     pub send_seconds: Family<UpstreamLabel, Histogram>,
 }
 
@@ -296,6 +299,7 @@ impl Metrics {
             dead_letter_bytes: Gauge::default(),
             dead_letters_dropped: Family::default(),
             upstream_up: Family::default(),
+            upstream_url_index: Family::default(),
             send_seconds: Family::new_with_constructor(|| Histogram::new(SEND_BUCKETS)),
         }
     }
@@ -342,6 +346,7 @@ impl Metrics {
         register(registry, "pmm_buffer_dead_letter_bytes", self.dead_letter_bytes.clone());
         register(registry, "pmm_buffer_dead_letters_dropped_total", self.dead_letters_dropped.clone());
         register(registry, "pmm_buffer_upstream_up", self.upstream_up.clone());
+        register(registry, "pmm_buffer_upstream_url_index", self.upstream_url_index.clone());
         register(registry, "pmm_buffer_send_seconds", self.send_seconds.clone());
         registry.register_collector(Box::new(process::ProcessCollector));
     }
@@ -359,6 +364,7 @@ impl Metrics {
         touch(&self.sent_bytes, &label);
         touch(&self.dead_letters, &label);
         touch(&self.upstream_up, &label);
+        self.upstream_url_index.get_or_create(&label).set(1);
         touch(&self.send_seconds, &label);
         for &reason in DROP_REASONS {
             touch(&self.samples_dropped, &UpstreamReasonLabel { upstream: name.to_owned(), reason });

@@ -5,6 +5,7 @@
 
 mod commands;
 mod dead_letters;
+mod failover;
 mod kill;
 mod outage;
 mod peers;

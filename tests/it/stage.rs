@@ -66,10 +66,20 @@ impl Stage {
     /// Writes the configuration: where it listens and stores, one upstream at `url` with what `entry` adds to
     /// it, and `rest`. Lines of `entry` are indented by four spaces.
     pub fn write_config(&self, url: &str, entry: &str, rest: &str) {
+        self.write_entry(&format!("url: {url}"), entry, rest);
+    }
+
+    /// The same with several URLs.
+    pub fn write_urls(&self, urls: &[&str], entry: &str, rest: &str) {
+        // JSON is YAML.
+        self.write_entry(&format!("urls: {urls:?}"), entry, rest);
+    }
+
+    fn write_entry(&self, first: &str, entry: &str, rest: &str) {
         let (listen, data) = (self.launch.address, self.data_dir());
         let data = data.display();
         let text =
-            format!("listen: {listen}\ndata_dir: {data}\nremote_write:\n  - url: {url}\n{entry}\n{rest}\n");
+            format!("listen: {listen}\ndata_dir: {data}\nremote_write:\n  - {first}\n{entry}\n{rest}\n");
         fs::write(self.config(), text).expect("writable");
     }
 

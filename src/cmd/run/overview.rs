@@ -65,11 +65,14 @@ impl Overview {
         let name = &upstream.name;
         let progress = self.replays.iter().find(|progress| progress.name == *name)?.snapshot();
         let (acked, backlog) = self.queue.backlog(name)?;
+        let urls: Vec<String> = (0..upstream.urls.len()).map(|url| upstream.public_url(url)).collect();
         let now = Instant::now();
         let age_ms = backlog.oldest_accepted_ms.map_or(0, |oldest| wall_clock_ms().saturating_sub(oldest));
         Some(UpstreamStatus {
             name: name.clone(),
-            url: public_url(&upstream.url),
+            url: urls.get(progress.url).cloned().unwrap_or_default(),
+            url_number: progress.url + 1,
+            urls,
             kind: match upstream.kind {
                 UpstreamKind::Pmm => "pmm".into(),
                 UpstreamKind::Prometheus => "prometheus".into(),
@@ -98,9 +101,4 @@ impl Overview {
         };
         DROP_REASONS.iter().copied().map(of).sum()
     }
-}
-
-/// A URL without its query and fragment, which may hold a token; userinfo is refused at the door.
-fn public_url(url: &str) -> String {
-    url.split(['?', '#']).next().unwrap_or_default().to_owned()
 }

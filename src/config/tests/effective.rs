@@ -2,7 +2,7 @@
 
 use super::super::effective::QUERY_MASK;
 use super::super::{
-    Auth, Config, Queue, Secret, SecretSource, SyncMode, Upstream, WhenFull, effective, memory,
+    Auth, Config, Queue, Secret, SecretSource, SyncMode, Upstream, UpstreamKind, WhenFull, effective, memory,
 };
 use super::good;
 use proptest::prelude::*;
@@ -12,8 +12,10 @@ use std::time::Duration;
 fn masked(mut config: Config) -> Config {
     let mask = |secret: &mut Secret| *secret = Secret::new(Secret::MASK);
     for upstream in &mut config.upstreams {
-        if let Some(query) = upstream.url.find('?') {
-            upstream.url.replace_range(query + 1.., QUERY_MASK);
+        for url in &mut upstream.urls {
+            if let Some(query) = url.find('?') {
+                url.replace_range(query + 1.., QUERY_MASK);
+            }
         }
         upstream.headers.iter_mut().for_each(|(_, value)| mask(value));
         match &mut upstream.auth {
@@ -42,6 +44,7 @@ proptest! {
         scheme in "[A-Za-z0-9.!#$%&'*+^_`|~-]{1,10}",
         (dir, name, path) in ("/[^\\p{Cc}/]{0,20}", "[A-Za-z0-9_.-]{1,64}", "[a-z0-9./?=&:%,_-]{0,20}"),
         (is_basic, is_file, skip, headers) in any::<(bool, bool, bool, bool)>(),
+        others in prop::collection::btree_set("[a-z0-9./?=&:%,_-]{0,20}", 0..Upstream::MAX_URLS),
     ) {
         prop_assume!(!scheme.eq_ignore_ascii_case("basic"));
         let secret = || match is_file {
@@ -50,6 +53,8 @@ proptest! {
         };
         let mut upstream = Upstream::new(format!("https://pmm.example.com:8443/{path}"));
         upstream.name = name;
+        upstream.kind = UpstreamKind::Pmm;
+        upstream.urls.extend(others.iter().map(|path| format!("http://other.example.com/{path}")));
         upstream.auth = if is_basic {
             Auth::Basic { username, password: Some(secret()) }
         } else {

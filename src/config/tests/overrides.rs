@@ -37,7 +37,7 @@ fn flags_alone_are_enough() {
     assert_eq!((config.log.level, config.log.format), (LogLevel::Debug, LogFormat::Json));
     let [upstream] = &config.upstreams[..] else { panic!("not one") };
     assert_eq!(
-        (upstream.name.as_str(), upstream.url.as_str(), upstream.kind),
+        (upstream.name.as_str(), upstream.urls[0].as_str(), upstream.kind),
         ("default", URL, UpstreamKind::Pmm)
     );
     let password = Some(SecretSource::File("token".into()));
@@ -68,9 +68,15 @@ remote_write:
     assert_eq!(config.queue.max_bytes, 17 << 20);
     assert_eq!((config.log.level, config.log.format), (LogLevel::Error, LogFormat::Json));
     let upstream = &config.upstreams[0];
-    assert_eq!((upstream.name.as_str(), upstream.url.as_str()), ("kept", URL));
+    assert_eq!((upstream.name.as_str(), upstream.urls[0].as_str()), ("kept", URL));
     let password = Some(SecretSource::Inline(Secret::new("p")));
     assert_eq!(upstream.auth, Auth::Basic { username: "u".into(), password }, "instead of the file's");
+}
+
+#[test]
+fn a_url_that_is_given_takes_the_place_of_the_list() {
+    let config = overridden("remote_write: [{urls: ['http://a', 'http://b']}]", &url(URL)).expect("good");
+    assert_eq!(config.upstreams[0].urls, [URL]);
 }
 
 #[test]
@@ -86,7 +92,7 @@ fn what_is_empty_is_not_given() {
     let overrides =
         Overrides { listen: Some(String::new()), remote_write_password: Some(Secret::new("")), ..url("") };
     let config = overridden(text, &overrides).expect("good");
-    assert_eq!((config.listen.port(), config.upstreams[0].url.as_str()), (2, "http://kept"));
+    assert_eq!((config.listen.port(), config.upstreams[0].urls[0].as_str()), (2, "http://kept"));
     assert_eq!(config.upstreams[0].auth, Auth::None);
 }
 

@@ -1,7 +1,7 @@
 //! `config/pmm-buffer.yml` is the reference: it names every key, at its default.
 
 use super::super::raw::{self, Section};
-use super::super::{Auth, Config, Upstream};
+use super::super::{Auth, Config, Upstream, UpstreamKind};
 use super::{good, warnings};
 
 const SAMPLE: &str = include_str!("../../../config/pmm-buffer.yml");
@@ -39,8 +39,8 @@ fn the_sample_names_every_key() {
     }
 }
 
-/// The sample with its examples in force, but for the one of this key.
-fn uncommented(without: &str) -> String {
+/// The sample with its examples in force, but for those of these keys.
+fn uncommented(without: &[&str]) -> String {
     let mut text = String::new();
     let mut is_left_out = false;
     for line in SAMPLE.lines() {
@@ -51,7 +51,7 @@ fn uncommented(without: &str) -> String {
             None => text += line,
             Some(example) => {
                 if !example.starts_with(' ') {
-                    is_left_out = example.starts_with(without);
+                    is_left_out = without.iter().any(|key| example.starts_with(key));
                 }
                 if !is_left_out {
                     text += &format!("{indent}{example}");
@@ -65,8 +65,8 @@ fn uncommented(without: &str) -> String {
 
 #[test]
 fn the_examples_in_the_sample_are_read() {
-    let upstream = |without| good(&uncommented(without)).upstreams.remove(0);
-    let found = upstream("authorization");
+    let upstream = |without: &[&str]| good(&uncommented(without)).upstreams.remove(0);
+    let found = upstream(&["urls", "authorization"]);
     assert!(matches!(found.auth, Auth::Basic { .. }));
     assert!(found.proxy.is_some() && found.headers.len() == 1);
     let tls = found.tls;
@@ -76,5 +76,12 @@ fn the_examples_in_the_sample_are_read() {
             && tls.key_file.is_some()
             && tls.server_name.is_some()
     );
-    assert!(matches!(upstream("basic_auth").auth, Auth::Header { .. }));
+    assert!(matches!(upstream(&["urls", "basic_auth"]).auth, Auth::Header { .. }));
+}
+
+#[test]
+fn the_list_of_urls_in_the_sample_is_read_in_the_place_of_the_url() {
+    let text = uncommented(&["authorization"]).replace(&format!("    url: {URL}\n"), "");
+    let upstream = good(&text).upstreams.remove(0);
+    assert_eq!((upstream.urls.len(), upstream.kind), (2, UpstreamKind::Pmm));
 }
