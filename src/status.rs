@@ -70,6 +70,9 @@ pub struct UpstreamStatus {
     pub dead_letters: u64,
     /// What went wrong last, in one line without secrets; none once a batch was settled after it.
     pub last_error: Option<String>,
+    /// Its kind, as in `pmm_buffer_batches_retried_total`.
+    #[serde(default)]
+    pub last_reason: Option<String>,
     /// Seconds since the outage began, while there is one.
     pub outage_seconds: Option<f64>,
     /// Seconds until the next attempt, while waiting for one.
@@ -122,17 +125,31 @@ impl Status {
 }
 
 impl UpstreamStatus {
+    /// The upstream is down, and what to check first.
+    fn away(&self) -> Problem {
+        let (name, url) = (&self.name, &self.url);
+        let (what, check) = match self.last_reason.as_deref() {
+            Some("auth") => (
+                format!("upstream {name} gets no data: its access is refused"),
+                format!(
+                    "check the credentials of its remote_write entry (basic_auth, authorization, oauth2 and their \
+                     files, the client certificate) and what {url} lets them do; files are read again and tokens \
+                     fetched anew for each attempt"
+                ),
+            ),
+            _ => (
+                format!("upstream {name} is down"),
+                format!("check that {url} is reachable from this host and takes its credentials"),
+            ),
+        };
+        let to_do = format!("{check}; what is accepted meanwhile is kept and sent when it is back");
+        Problem { what, to_do }
+    }
+
     fn problems(&self, problems: &mut Vec<Problem>) {
         let name = &self.name;
         if self.state == UpstreamState::Down {
-            problems.push(Problem {
-                what: format!("upstream {name} is down"),
-                to_do: format!(
-                    "check that {} is reachable from this host and takes its credentials; what is accepted \
-                     meanwhile is kept and sent when it is back",
-                    self.url
-                ),
-            });
+            problems.push(self.away());
         }
         if let (Some(first), true) = (self.urls.first(), self.url_number > 1) {
             problems.push(Problem {
@@ -240,6 +257,7 @@ pub(crate) fn sample() -> Status {
             samples_rejected: 0,
             dead_letters: 0,
             last_error: Some("cannot connect: connection refused".into()),
+            last_reason: Some("connect".into()),
             outage_seconds: Some(3_720.0),
             retry_in_seconds: Some(3.2),
         }],

@@ -1,35 +1,38 @@
-//! `basic_auth`, `authorization`, and Prometheus' older `bearer_token`.
+//! `basic_auth`, `authorization`, `oauth2` (its keys are in `oauth2.rs`), and Prometheus' older `bearer_token`.
 
 use super::problem::Spot;
 use super::raw::{self, Section};
 use super::validate::section;
 use super::value::Reader;
 use super::yaml::{Node, Value};
-use super::{Auth, Secret, SecretSource};
+use super::{Auth, Secret, SecretSource, oauth2};
 
 /// The keys of an entry that prove its origin: at most one of them counts.
 pub(super) struct Given {
     pub(super) basic_auth: Option<Node>,
     pub(super) authorization: Option<Node>,
+    pub(super) oauth2: Option<Node>,
     pub(super) bearer_token: Option<Node>,
     pub(super) bearer_token_file: Option<Node>,
 }
 
 /// Makes them one. All are read, so that the errors in each are found.
 pub(super) fn auth(given: Given, reader: &mut Reader) -> Auth {
-    let keys = [&given.basic_auth, &given.authorization, &given.bearer_token, &given.bearer_token_file];
+    let Given { basic_auth, authorization: header, oauth2, bearer_token, bearer_token_file } = &given;
+    let keys = [basic_auth, header, oauth2, bearer_token, bearer_token_file];
     let spots: Vec<Spot> = keys.into_iter().flatten().map(|node| node.spot.clone()).collect();
     if let [_, second, ..] = &spots[..] {
         reader.problems.error(
             second,
-            "only one of basic_auth, authorization, bearer_token and bearer_token_file can be sent: \
+            "only one of basic_auth, authorization, oauth2, bearer_token and bearer_token_file can be sent: \
              remove the rest",
         );
     }
     let basic = basic(given.basic_auth, reader);
     let header = authorization(given.authorization, reader);
+    let token = oauth2::oauth2(given.oauth2, reader);
     let bearer = bearer(&given.bearer_token, &given.bearer_token_file, reader);
-    basic.or(header).or(bearer).unwrap_or(Auth::None)
+    basic.or(header).or(token).or(bearer).unwrap_or(Auth::None)
 }
 
 fn basic(node: Option<Node>, reader: &mut Reader) -> Option<Auth> {
@@ -105,14 +108,18 @@ fn bearer(token: &Option<Node>, file: &Option<Node>, reader: &mut Reader) -> Opt
 }
 
 /// Reports two ways to say the same.
-fn at_most_one(spot: &Spot, ways: [(&str, &Option<Node>); 2], reader: &mut Reader) {
+pub(super) fn at_most_one(spot: &Spot, ways: [(&str, &Option<Node>); 2], reader: &mut Reader) {
     if let [(inline, Some(_)), (file, Some(_))] = ways {
         reader.problems.error(spot, format!("has both `{inline}` and `{file}`: remove one"));
     }
 }
 
 /// A secret in the file itself, or the file it is in.
-fn source(inline: Option<Secret>, file: &Option<Node>, reader: &mut Reader) -> Option<SecretSource> {
+pub(super) fn source(
+    inline: Option<Secret>,
+    file: &Option<Node>,
+    reader: &mut Reader,
+) -> Option<SecretSource> {
     let file = reader.file(file.as_ref());
     inline.map(SecretSource::Inline).or(file.map(SecretSource::File))
 }
@@ -125,7 +132,7 @@ pub(super) fn refuse(node: Option<&Node>, instead: &str, reader: &mut Reader) {
 }
 
 /// A section and where it is. None if it is not there, or something else.
-fn open<S: Section>(node: Option<Node>, reader: &mut Reader) -> Option<(Spot, S)> {
+pub(super) fn open<S: Section>(node: Option<Node>, reader: &mut Reader) -> Option<(Spot, S)> {
     let spot = node.as_ref().filter(|node| matches!(node.value, Value::Map(_))).map(|node| node.spot.clone());
     let section = section(node, reader);
     Some((spot?, section))

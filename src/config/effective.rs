@@ -2,8 +2,8 @@
 
 use super::units::{format_duration, format_size};
 use super::{
-    Auth, BadLines, Config, LogFormat, LogLevel, Secret, SecretSource, SyncMode, Upstream, UpstreamKind,
-    WhenFull, word_of,
+    Auth, BadLines, Config, LogFormat, LogLevel, OAuth2, Proxy, Secret, SecretSource, SyncMode, Tls,
+    Upstream, UpstreamKind, WhenFull, word_of,
 };
 use std::fmt::{Display, Write as _};
 use std::net::SocketAddrV4;
@@ -105,7 +105,16 @@ fn write_upstream(out: &mut Writer, upstream: &Upstream) {
             }
         });
     }
-    let tls = &upstream.tls;
+    write_way(out, &upstream.tls, upstream.proxy.as_ref());
+    out.section("queue_config", |out| {
+        out.line("max_samples_per_send", upstream.max_samples_per_send);
+        out.line("min_backoff", format_duration(upstream.min_backoff));
+        out.line("max_backoff", format_duration(upstream.max_backoff));
+    });
+}
+
+/// TLS and proxy, of the upstream or of its token server.
+fn write_way(out: &mut Writer, tls: &Tls, proxy: Option<&Proxy>) {
     out.section("tls_config", |out| {
         for (key, file) in
             [("ca_file", &tls.ca_file), ("cert_file", &tls.cert_file), ("key_file", &tls.key_file)]
@@ -119,7 +128,7 @@ fn write_upstream(out: &mut Writer, upstream: &Upstream) {
         }
         out.line("insecure_skip_verify", tls.insecure_skip_verify);
     });
-    if let Some(proxy) = &upstream.proxy {
+    if let Some(proxy) = proxy {
         // With credentials it is no URL of a proxy any more, but it must be seen that there are some.
         let host = proxy.url.trim_start_matches("http://");
         out.line(
@@ -130,11 +139,6 @@ fn write_upstream(out: &mut Writer, upstream: &Upstream) {
             },
         );
     }
-    out.section("queue_config", |out| {
-        out.line("max_samples_per_send", upstream.max_samples_per_send);
-        out.line("min_backoff", format_duration(upstream.min_backoff));
-        out.line("max_backoff", format_duration(upstream.max_backoff));
-    });
 }
 
 fn write_auth(out: &mut Writer, auth: &Auth) {
@@ -150,7 +154,24 @@ fn write_auth(out: &mut Writer, auth: &Auth) {
             out.line("type", text(scheme));
             out.secret("credentials", credentials);
         }),
+        Auth::OAuth2(oauth2) => out.section("oauth2", |out| write_oauth2(out, oauth2)),
     }
+}
+
+fn write_oauth2(out: &mut Writer, oauth2: &OAuth2) {
+    out.line("client_id", text(&oauth2.client_id));
+    out.secret("client_secret", &oauth2.client_secret);
+    out.line("token_url", text(&masked_query(&oauth2.token_url)));
+    let scopes: Vec<String> = oauth2.scopes.iter().map(|scope| quoted(scope)).collect();
+    out.line("scopes", format!("[{}]", scopes.join(", ")));
+    if !oauth2.params.is_empty() {
+        out.section("endpoint_params", |out| {
+            for (name, _) in &oauth2.params {
+                out.line(&text(name), Secret::MASK);
+            }
+        });
+    }
+    write_way(out, &oauth2.tls, oauth2.proxy.as_ref());
 }
 
 struct Writer {

@@ -15,6 +15,7 @@ mod bounds;
 mod effective;
 mod load;
 mod memory;
+mod oauth2;
 mod overrides;
 mod problem;
 mod prometheus;
@@ -38,7 +39,7 @@ pub use overrides::Overrides;
 pub use problem::{Errors, Problem, Warning};
 pub use reload::{Reload, difference};
 pub use secret::{Secret, SecretSource};
-pub use upstream::{Auth, Proxy, Tls, Upstream, UpstreamKind};
+pub use upstream::{Auth, OAuth2, Proxy, Tls, Upstream, UpstreamKind};
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;

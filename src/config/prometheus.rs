@@ -9,7 +9,6 @@ use super::yaml::{Node, Value};
 /// Reports the keys of an entry that are not used.
 pub(super) fn report(raw: &raw::RemoteWrite, reader: &mut Reader) {
     for (node, instead) in [
-        (&raw.oauth2, NO_OTHER_AUTH),
         (&raw.sigv4, NO_OTHER_AUTH),
         (&raw.azuread, NO_OTHER_AUTH),
         (&raw.google_iam, NO_OTHER_AUTH),
@@ -55,7 +54,8 @@ pub(super) fn report(raw: &raw::RemoteWrite, reader: &mut Reader) {
     }
 }
 
-const NO_OTHER_AUTH: &str = "write `basic_auth`, `authorization` or a client certificate in `tls_config`";
+const NO_OTHER_AUTH: &str =
+    "write `basic_auth`, `authorization`, `oauth2` or a client certificate in `tls_config`";
 
 /// Reports the keys of `queue_config` that are not used: the queue is on disk, and one request is in flight.
 pub(super) fn report_queue_config(raw: &raw::QueueConfig, reader: &mut Reader) {

@@ -90,13 +90,13 @@ section! {
     /// `remote_write[]`: Prometheus' keys, and `urls`, `kind` and `max_bytes_per_send`.
     RemoteWrite {
         url, urls, name, kind, remote_timeout, max_bytes_per_send,
-        basic_auth, authorization, bearer_token, bearer_token_file,
+        basic_auth, authorization, oauth2, bearer_token, bearer_token_file,
         headers, tls_config, proxy_url, queue_config,
         // Known, so that a block of Prometheus pastes in; see `prometheus.rs` for what becomes of them.
         write_relabel_configs, send_exemplars, send_native_histograms, metadata_config, protobuf_message,
         round_robin_dns, follow_redirects, enable_http2, http_headers,
         no_proxy, proxy_from_environment, proxy_connect_header,
-        oauth2, sigv4, azuread, google_iam,
+        sigv4, azuread, google_iam,
     }
 }
 
@@ -108,6 +108,15 @@ section! {
 section! {
     /// `authorization`
     Authorization { kind = "type", credentials, credentials_file, credentials_ref }
+}
+
+section! {
+    /// `oauth2`
+    OAuth2 {
+        client_id, client_secret, client_secret_file, token_url, scopes, endpoint_params, tls_config, proxy_url,
+        grant_type, client_secret_ref, client_certificate_key_id, client_certificate_key, client_certificate_key_file,
+        signature_algorithm, iss, audience, claims, no_proxy, proxy_from_environment, proxy_connect_header,
+    }
 }
 
 section! {

@@ -64,6 +64,7 @@ pub(super) fn upstream(entry: Node, single: bool, reader: &mut Reader) -> Upstre
             auth::Given {
                 basic_auth: raw.basic_auth,
                 authorization: raw.authorization,
+                oauth2: raw.oauth2,
                 bearer_token: raw.bearer_token,
                 bearer_token_file: raw.bearer_token_file,
             },

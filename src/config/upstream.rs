@@ -112,6 +112,26 @@ pub enum Auth {
         /// The rest of it.
         credentials: SecretSource,
     },
+    /// `oauth2`: a token that a server gives out.
+    OAuth2(Box<OAuth2>),
+}
+
+/// `oauth2`: the client credentials grant of RFC 6749, 4.4.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OAuth2 {
+    /// Not empty.
+    pub client_id: String,
+    pub client_secret: SecretSource,
+    /// Absolute http or https URL, without userinfo.
+    pub token_url: String,
+    /// Default none: what the server gives such a client.
+    pub scopes: Vec<String>,
+    /// `endpoint_params`: further parameters of the request for a token. Values may be secrets.
+    pub params: Vec<(String, Secret)>,
+    /// For an https `token_url`; that of the upstream is another one.
+    pub tls: Tls,
+    /// On the way to the token server; that of the upstream is another one.
+    pub proxy: Option<Proxy>,
 }
 
 /// TLS towards an upstream; by default, 1.2 or later with the system's certificate authorities.

@@ -25,6 +25,7 @@ mod profile;
 mod pusher;
 mod relay;
 mod rng;
+mod token_server;
 mod upstream;
 pub mod wait;
 
@@ -40,4 +41,5 @@ pub use port::ReservedPort;
 pub use pusher::{PushRefused, Pusher, json_lines, pack, pack_v2};
 pub use relay::Relay;
 pub use rng::Rng;
+pub use token_server::{Grants, TokenServer};
 pub use upstream::{Mode, Seen, Totals, Upstream};

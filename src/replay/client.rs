@@ -3,6 +3,7 @@
 use super::batch::Packing;
 use super::dial::{self, Connection, DialError, Target};
 use super::failover;
+use super::oauth2::Tokens;
 use super::verdict::{Answer, Failure, Outcome};
 use crate::config::{Auth, SecretSource, Upstream};
 use crate::ingest::one_line;
@@ -29,6 +30,7 @@ pub type WallClock = fn() -> SystemTime;
 pub struct Client {
     upstream: Upstream,
     wall: WallClock,
+    tokens: Tokens,
     /// By URL. Beside the one in use, there is one only where a probe was answered with a word about the content.
     connections: Vec<Option<Open>>,
 }
@@ -47,7 +49,7 @@ struct Open {
 impl Client {
     pub fn new(upstream: Upstream, wall: WallClock) -> Self {
         let connections = upstream.urls.iter().map(|_| None).collect();
-        Self { upstream, wall, connections }
+        Self { upstream, wall, tokens: Tokens::default(), connections }
     }
 
     /// Sends one body and waits for its answer, within the deadline of the upstream.
@@ -72,6 +74,9 @@ impl Client {
                 is_stale: false,
             },
         };
+        if matches!(&outcome, Outcome::Answered(answer) if answer.status == 401) {
+            self.tokens.forget();
+        }
         match &outcome {
             // What was connected to another URL is not needed any more.
             Outcome::Answered(answer) if matches!(answer.status, 200..=299) => {
@@ -96,9 +101,16 @@ impl Client {
         packing: Packing,
         attempt: u32,
     ) -> Result<Answer, Outcome> {
+        let token = match &self.upstream.auth {
+            Auth::OAuth2(oauth2) => Some(self.tokens.authorization(oauth2).await?),
+            _ => None,
+        };
         let mut open = self.open(url).await?;
         let is_reused = std::mem::replace(&mut open.has_carried, true);
-        let request = open.request(body, packing, attempt);
+        let mut request = open.request(body, packing, attempt);
+        if let Some(token) = token {
+            request.headers_mut().insert(AUTHORIZATION, token);
+        }
         let broken = |error: hyper::Error| Outcome::Failed {
             failure: Failure::Broken,
             error: format!("the connection broke: {}", innermost(&error)),
@@ -178,7 +190,8 @@ fn headers(upstream: &Upstream, target: &Target) -> Result<HeaderMap, String> {
 
 fn authorization(auth: &Auth) -> Result<Option<HeaderValue>, String> {
     match auth {
-        Auth::None => Ok(None),
+        // A token changes from request to request.
+        Auth::None | Auth::OAuth2(_) => Ok(None),
         Auth::Basic { username, password } => {
             let password = password.as_ref().map(secret).transpose()?.unwrap_or_default();
             Ok(Some(dial::basic(username, &password)))
@@ -193,7 +206,7 @@ fn authorization(auth: &Auth) -> Result<Option<HeaderValue>, String> {
 }
 
 /// A secret, from its file where it is in one. Line ends around it are not part of it.
-fn secret(source: &SecretSource) -> Result<String, String> {
+pub(super) fn secret(source: &SecretSource) -> Result<String, String> {
     match source {
         SecretSource::Inline(secret) => Ok(secret.expose().to_owned()),
         SecretSource::File(path) => std::fs::read_to_string(path)

@@ -43,6 +43,8 @@ pub(super) enum DialError {
     Tls { host: String, error: io::Error },
     #[error("the proxy {proxy} {what}")]
     Proxy { proxy: String, what: String },
+    #[error("the connection to {host} broke: {what}")]
+    Broken { host: String, what: String },
     #[error("{0}")]
     Setup(String),
 }

@@ -202,7 +202,7 @@ fn sign(outcome: &Outcome) -> Sign {
     match outcome {
         Outcome::Failed { failure: Failure::Connect, .. } => Sign::Away,
         Outcome::Failed { failure: Failure::Timeout | Failure::Broken, .. } => Sign::Failing,
-        Outcome::Failed { failure: Failure::Setup, .. } => Sign::Unrelated,
+        Outcome::Failed { failure: Failure::Setup | Failure::Token, .. } => Sign::Unrelated,
         Outcome::Answered(answer) => match answer.status {
             401 | 403 | 407 | 425 | 429 => Sign::Unrelated,
             _ => Sign::Failing,

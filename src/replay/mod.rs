@@ -10,6 +10,7 @@
 //! | `machine` | what to do next (pure) |
 //! | `outage` | an outage from its first failure to its last delivered sample (pure) |
 //! | `dial`, `tls` | connections |
+//! | `oauth2` | tokens for `client` |
 //! | `client` | one request and its answer |
 //! | `worker` | carries out what the machine says |
 //! | `resend` | one push to one upstream, once: for a dead letter |
@@ -23,6 +24,7 @@ mod client;
 mod dial;
 mod failover;
 mod machine;
+mod oauth2;
 mod outage;
 mod progress;
 mod resend;

@@ -20,6 +20,8 @@ pub struct Snapshot {
     pub state: UpstreamState,
     /// One line without secrets; none once a batch was settled after it.
     pub last_error: Option<String>,
+    /// Of a failed attempt: the label `reason` of `pmm_buffer_batches_retried_total`.
+    pub last_reason: Option<&'static str>,
     pub down_since: Option<Instant>,
     pub retry_at: Option<Instant>,
     /// Since the start of the process.
@@ -34,6 +36,7 @@ impl Progress {
         let state = Snapshot {
             state: UpstreamState::Unknown,
             last_error: None,
+            last_reason: None,
             down_since: None,
             retry_at: None,
             samples_sent: 0,
@@ -64,10 +67,11 @@ impl Progress {
         self.state().samples_rejected += samples;
     }
 
-    pub(super) fn failed(&self, error: &str, down_since: Option<Instant>) {
+    pub(super) fn failed(&self, error: &str, reason: Option<&'static str>, down_since: Option<Instant>) {
         let mut state = self.state();
         state.state = UpstreamState::Down;
         state.last_error = Some(error.to_owned());
+        state.last_reason = reason;
         state.down_since = down_since;
     }
 
@@ -75,6 +79,7 @@ impl Progress {
         let mut state = self.state();
         state.state = UpstreamState::Up;
         state.last_error = None;
+        state.last_reason = None;
         state.down_since = None;
     }
 

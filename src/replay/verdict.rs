@@ -24,6 +24,8 @@ pub enum Failure {
     Broken,
     /// The request could not be made: a credential or certificate file does not read.
     Setup,
+    /// The token server of `oauth2` gives no token.
+    Token,
 }
 
 /// How an attempt ended.
@@ -90,6 +92,7 @@ impl Failure {
             Self::Timeout => "timeout",
             Self::Broken => "broken",
             Self::Setup => "setup",
+            Self::Token => "auth",
         }
     }
 }
@@ -180,7 +183,7 @@ mod tests {
 
     #[test]
     fn no_answer_is_always_tried_again() {
-        for failure in [Failure::Connect, Failure::Timeout, Failure::Broken, Failure::Setup] {
+        for failure in [Failure::Connect, Failure::Timeout, Failure::Broken, Failure::Setup, Failure::Token] {
             let outcome = Outcome::Failed { failure, error: String::new(), is_stale: false };
             for kind in [Pmm, Prometheus] {
                 let verdict = Verdict::of(kind, Packing::Zstd, &outcome);
@@ -197,6 +200,7 @@ mod tests {
         assert!(failed(Failure::Broken, false).is_sign_of_a_crash());
         assert!(!failed(Failure::Broken, true).is_sign_of_a_crash(), "an idle connection was closed");
         assert!(!failed(Failure::Setup, false).is_sign_of_a_crash());
+        assert!(!failed(Failure::Token, false).is_sign_of_a_crash(), "another server than the upstream");
         for (status, is_sign) in
             [(204, false), (401, false), (429, false), (500, true), (502, true), (503, true)]
         {

@@ -141,7 +141,7 @@ impl Worker {
                 if let Some(suppressed) = delivery.may_log("read") {
                     tracing::error!(upstream = %self.progress.name, %error, suppressed, "cannot read the queue");
                 }
-                self.progress.failed(&error.to_string(), None);
+                self.progress.failed(&error.to_string(), None, None);
                 delivery.machine.read_failed(Instant::now());
             }
         }
@@ -222,7 +222,7 @@ impl Worker {
         }
         let edge = delivery.outage.failed(now, self.progress.samples_sent());
         self.metrics.upstream_up.get_or_create(&self.label()).set(0);
-        self.progress.failed(&error, delivery.outage.down_since());
+        self.progress.failed(&error, Some(reason), delivery.outage.down_since());
         if edge == Some(Edge::Began) {
             let backlog = self.reader.backlog();
             tracing::warn!(
@@ -416,9 +416,11 @@ pub(super) fn describe(outcome: &Outcome) -> String {
         Outcome::Answered(Answer { status, text, .. }) => {
             let words =
                 hyper::StatusCode::from_u16(*status).ok().and_then(|status| status.canonical_reason());
-            let status = format!("{status} {}", words.unwrap_or_default());
-            let status = status.trim_end();
-            if text.is_empty() { status.to_owned() } else { format!("{status}: {}", one_line(text)) }
+            let status = match status {
+                401 => "the upstream does not accept the credentials (401)".to_owned(),
+                _ => format!("{status} {}", words.unwrap_or_default()).trim_end().to_owned(),
+            };
+            if text.is_empty() { status } else { format!("{status}: {}", one_line(text)) }
         }
     }
 }

@@ -7,6 +7,7 @@ mod commands;
 mod dead_letters;
 mod failover;
 mod kill;
+mod oauth2;
 mod outage;
 mod peers;
 mod queue;

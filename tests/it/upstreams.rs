@@ -1,13 +1,21 @@
 //! What the upstream answers, and what becomes of the batch.
 
-use crate::stage::{SERIES, Stage, metric, upstream_status};
-use pmm_buffer::harness::Mode;
+use crate::stage::{SERIES, Stage, binary, metric, page, upstream_status};
 use pmm_buffer::harness::wait::{until, until_async};
+use pmm_buffer::harness::{Agent, Mode};
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 fn retried(reason: &str) -> String {
     format!(r#"pmm_buffer_batches_retried_total{{upstream="default",reason="{reason}"}}"#)
+}
+
+/// What `pmm-buffer status` prints.
+fn status_command(agent: &Agent) -> String {
+    let url = format!("http://{}", agent.address());
+    let output = Command::new(binary()).args(["status", "--url", &url]).output().expect("it runs");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[tokio::test]
@@ -20,6 +28,16 @@ async fn a_401_is_retried_until_the_credential_file_is_right() {
     stage.feed().push(3).await;
     let retried = retried("auth");
     until_async("401 is retried", async || metric(&agent, &retried).await >= 3.0).await;
+    let status = upstream_status(&agent).await;
+    let said = "the upstream does not accept the credentials (401): who are you";
+    assert_eq!((status.last_error.as_deref(), status.last_reason.as_deref()), (Some(said), Some("auth")));
+    for shown in [page(&agent, "/").await, status_command(&agent)] {
+        assert!(
+            shown.contains(said) && shown.contains("check the credentials of its remote_write entry"),
+            "{shown}"
+        );
+    }
+    assert!(agent.log().contains(said), "{}", agent.log());
     // No signal: the file is read again for each connection.
     fs::write(&token, "new\n").expect("writable");
     let verdict = stage.drained(&agent).await;

@@ -89,6 +89,7 @@ impl Overview {
             samples_rejected: progress.samples_rejected,
             dead_letters: letters.letters.get(name).copied().unwrap_or(0),
             last_error: progress.last_error,
+            last_reason: progress.last_reason.map(str::to_owned),
             outage_seconds: progress.down_since.map(|since| (now - since).as_secs_f64()),
             retry_in_seconds: progress.retry_at.map(|at| at.saturating_duration_since(now).as_secs_f64()),
         })

@@ -1,6 +1,6 @@
 //! What people have in their prometheus.yml.
 
-use super::super::{Auth, Secret, SecretSource, UpstreamKind};
+use super::super::{Auth, Secret, SecretSource, UpstreamKind, effective};
 use super::{bad, good, warnings};
 use std::time::Duration;
 
@@ -94,7 +94,13 @@ fn what_would_change_the_data_or_its_safety_is_refused() {
         "sigv4: {region: x}",
         "sigv4: {}",
         "azuread: {cloud: x}",
-        "oauth2: {client_id: x}",
+        "oauth2: {client_id: x, client_secret: y, token_url: 'http://t', grant_type: password}",
+        "oauth2: {client_id: x, client_secret: y, token_url: 'http://t', iss: me}",
+        "oauth2: {client_id: x, client_secret: y, token_url: 'http://t', endpoint_params: {scope: x}}",
+        "oauth2: {client_id: x, client_secret: y}",
+        "oauth2: {client_id: x, token_url: 'http://t'}",
+        "oauth2: {client_secret: y, token_url: 'http://t'}",
+        "oauth2: {client_id: x, client_secret: y, token_url: 'http://t', scopes: ['a b']}",
         "google_iam: {credentials_file: x}",
         "http_headers: {X-A: {values: [x]}}",
         "no_proxy: localhost",
@@ -137,4 +143,35 @@ fn the_kind_follows_the_path() {
         kind("url: 'https://pmm/victoriametrics/api/v1/write', kind: prometheus"),
         UpstreamKind::Prometheus
     );
+}
+
+#[test]
+fn oauth2_pastes_in() {
+    let text = r#"
+remote_write:
+  - url: https://mimir.example.com/api/v1/push
+    oauth2:
+      client_id: pmm buffer
+      client_secret_file: secret
+      scopes: [metrics.write, profile]
+      token_url: https://login.example.com/oauth2/token?x=1
+      endpoint_params: {audience: mimir, resource: "1"}
+      tls_config: {insecure_skip_verify: true}
+      proxy_url: http://proxy:3128
+"#;
+    let config = good(text);
+    let Auth::OAuth2(oauth2) = &config.upstreams[0].auth else { panic!("{:?}", config.upstreams[0].auth) };
+    assert_eq!(oauth2.client_id, "pmm buffer");
+    assert_eq!(oauth2.client_secret, SecretSource::File("/etc/pmm-buffer/secret".into()));
+    assert_eq!(oauth2.token_url, "https://login.example.com/oauth2/token?x=1");
+    assert_eq!(oauth2.scopes, ["metrics.write", "profile"]);
+    assert_eq!(
+        oauth2.params,
+        [("audience", "mimir"), ("resource", "1")].map(|(n, v)| (n.to_owned(), Secret::new(v)))
+    );
+    assert!(oauth2.tls.insecure_skip_verify && !config.upstreams[0].tls.insecure_skip_verify);
+    assert!(oauth2.proxy.is_some() && config.upstreams[0].proxy.is_none());
+    // The way back is read as the same, but for what is masked.
+    let shown = effective(&config);
+    assert_eq!(effective(&good(&shown)), shown);
 }

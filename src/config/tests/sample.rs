@@ -31,6 +31,7 @@ fn the_sample_names_every_key() {
         raw::RemoteWrite::KEYS,
         raw::BasicAuth::KEYS,
         raw::Authorization::KEYS,
+        raw::OAuth2::KEYS,
         raw::TlsConfig::KEYS,
         raw::QueueConfig::KEYS,
     ];
@@ -66,7 +67,7 @@ fn uncommented(without: &[&str]) -> String {
 #[test]
 fn the_examples_in_the_sample_are_read() {
     let upstream = |without: &[&str]| good(&uncommented(without)).upstreams.remove(0);
-    let found = upstream(&["urls", "authorization"]);
+    let found = upstream(&["urls", "oauth2", "authorization"]);
     assert!(matches!(found.auth, Auth::Basic { .. }));
     assert!(found.proxy.is_some() && found.headers.len() == 1);
     let tls = found.tls;
@@ -76,12 +77,13 @@ fn the_examples_in_the_sample_are_read() {
             && tls.key_file.is_some()
             && tls.server_name.is_some()
     );
-    assert!(matches!(upstream(&["urls", "basic_auth"]).auth, Auth::Header { .. }));
+    assert!(matches!(upstream(&["urls", "basic_auth", "oauth2"]).auth, Auth::Header { .. }));
+    assert!(matches!(upstream(&["urls", "basic_auth", "authorization"]).auth, Auth::OAuth2(_)));
 }
 
 #[test]
 fn the_list_of_urls_in_the_sample_is_read_in_the_place_of_the_url() {
-    let text = uncommented(&["authorization"]).replace(&format!("    url: {URL}\n"), "");
+    let text = uncommented(&["authorization", "oauth2"]).replace(&format!("    url: {URL}\n"), "");
     let upstream = good(&text).upstreams.remove(0);
     assert_eq!((upstream.urls.len(), upstream.kind), (2, UpstreamKind::Pmm));
 }
