@@ -12,6 +12,7 @@
 //! | `dial`, `tls` | connections |
 //! | `oauth2` | tokens for `client` |
 //! | `client` | one request and its answer |
+//! | `network` | when the host's network changes |
 //! | `worker` | carries out what the machine says |
 //! | `resend` | one push to one upstream, once: for a dead letter |
 //! | `progress` | what status and metrics see |
@@ -24,6 +25,7 @@ mod client;
 mod dial;
 mod failover;
 mod machine;
+mod network;
 mod oauth2;
 mod outage;
 mod progress;

@@ -43,14 +43,18 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// True where the upstream could not be reached, or was lost on the way: a change of the network may mend it.
+    pub fn is_unanswered(&self) -> bool {
+        let Self::Failed { failure, is_stale, .. } = self else { return false };
+        !is_stale && matches!(failure, Failure::Connect | Failure::Timeout | Failure::Broken)
+    }
+
     /// True where the upstream may have gone down, and with it what it had answered and not yet flushed: no answer, or
     /// one that a proxy gives for a server that is away.
     pub fn is_sign_of_a_crash(&self) -> bool {
         match self {
             Self::Answered(answer) => (500..=599).contains(&answer.status),
-            Self::Failed { failure, is_stale, .. } => {
-                !is_stale && matches!(failure, Failure::Connect | Failure::Timeout | Failure::Broken)
-            }
+            Self::Failed { .. } => self.is_unanswered(),
         }
     }
 }

@@ -4,6 +4,7 @@ use super::batch::{Packer, Packing, Shape};
 use super::client::{Client, WallClock};
 use super::failover::Target;
 use super::machine::{Action, Machine, Rules, Settled};
+use super::network::Network;
 use super::outage::{Edge, Outage};
 use super::progress::Progress;
 use super::verdict::{Answer, Outcome, Verdict};
@@ -44,6 +45,9 @@ struct Delivery {
     batch: Batch,
     outage: Outage,
     route: Route,
+    network: Network,
+    /// The last attempt had no answer.
+    is_unreachable: bool,
     throttle: Throttle,
     started: Instant,
 }
@@ -74,6 +78,8 @@ impl Worker {
             batch: Batch { push: Push::default(), intervals: Vec::new(), first: 0, end: 0, records: 0 },
             outage: Outage::default(),
             route: Route::default(),
+            network: Network::default(),
+            is_unreachable: false,
             throttle: Throttle::default(),
             started: Instant::now(),
         };
@@ -151,6 +157,9 @@ impl Worker {
         self.progress.waits_until(Some(until));
         tokio::select! {
             () = self.progress.heartbeat.during(tokio::time::sleep_until(until.into())) => {}
+            () = delivery.network.changed(), if delivery.is_unreachable => {
+                tracing::debug!(upstream = %self.progress.name, "the network of this host changed, trying at once");
+            }
             Ok(()) = self.settings.changed() => self.apply_settings(delivery),
             _ = self.shutdown.changed() => {}
         }
@@ -172,6 +181,10 @@ impl Worker {
     fn settle(&mut self, delivery: &mut Delivery, outcome: &Outcome, target: Target, now: Instant) {
         let (verdict, settled) = delivery.machine.outcome(outcome, now);
         self.show_url(delivery.machine.url());
+        delivery.is_unreachable = outcome.is_unanswered();
+        if !delivery.is_unreachable {
+            delivery.network.stop_listening();
+        }
         if let Verdict::Retry { reason, .. } = verdict {
             return self.failed(delivery, outcome, target, reason, now);
         }

@@ -14,6 +14,7 @@
 
 mod network;
 mod pair;
+mod wake;
 
 use network::in_own_network;
 use pair::{NODE_A, NODE_B, Pair};

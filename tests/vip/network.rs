@@ -92,6 +92,29 @@ pub fn build() {
     ip("link set eth0 up");
 }
 
+/// An address that is not there at first.
+pub const FAR: [u8; 4] = [10, 78, 0, 1];
+
+/// A namespace without a network but the loopback, and a device for [`FAR`].
+pub fn add_loopback() {
+    ip("link set lo up");
+    ip("link add name far type veth peer name other");
+    ip("link set far up");
+}
+
+pub fn add_far_address() {
+    ip(&far_address("add"));
+}
+
+pub fn remove_far_address() {
+    ip(&far_address("del"));
+}
+
+fn far_address(verb: &str) -> String {
+    let [a, b, c, d] = FAR;
+    format!("addr {verb} {a}.{b}.{c}.{d}/24 dev far")
+}
+
 /// Adds a node at a port of the switch, which has not the address.
 pub fn add_node(node: &str) {
     ip(&format!("netns add {node}"));
