@@ -29,6 +29,23 @@ its credentials; what is accepted meanwhile is kept and sent when it is back
 }
 
 #[test]
+fn refused_credentials_and_a_url_that_stands_in_are_told_with_what_to_check() {
+    let mut status = sample();
+    let upstream = &mut status.upstreams[0];
+    upstream.last_reason = Some("auth".into());
+    upstream.urls = vec!["https://one".into(), "https://two".into()];
+    (upstream.url, upstream.url_number) = ("https://two".into(), 2);
+    let text = render(&status);
+    for part in [
+        "upstream pmm gets no data: its access is refused:\n    check the credentials of its remote_write entry",
+        "what https://two lets them do",
+        "upstream pmm is sent to url 2 of 2:\n    check https://one; delivery goes back to it by itself",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+#[test]
 fn a_healthy_agent_has_nothing_to_do() {
     assert_eq!(
         render(&healthy()),

@@ -101,16 +101,11 @@ fn scopes(node: Option<&Node>, reader: &mut Reader) -> Vec<String> {
 
 /// What else the token server is to be told. Values may be secrets, as in the password of an older server.
 fn params(node: Option<Node>, reader: &mut Reader) -> Vec<(String, Secret)> {
-    let Some(node) = node else { return Vec::new() };
-    let Value::Map(entries) = node.value else {
-        let message = format!("expected a section of `name: value`, found {}", node.value.kind());
-        reader.problems.error(&node.spot, message);
-        return Vec::new();
-    };
+    let Some((section, entries)) = transport::entries(node, "name: value", reader) else { return Vec::new() };
     let mut params: Vec<(String, Secret)> = Vec::with_capacity(entries.len());
     for (mut spot, name, value) in entries {
         // Without the name, which may be a secret that went astray.
-        spot.key.clone_from(&node.spot.key);
+        spot.key.clone_from(&section.key);
         if let Some((_, why)) = RESERVED_PARAMS.iter().find(|(reserved, _)| *reserved == name) {
             reader.problems.error(&spot, format!("a parameter that is not set here: {why}"));
         } else if params.iter().any(|(other, _)| *other == name) {

@@ -67,12 +67,7 @@ fn absolute(text: &str) -> Option<Uri> {
 
 /// Extra headers, in the order of the file.
 pub(super) fn headers(node: Option<Node>, reader: &mut Reader) -> Vec<(String, Secret)> {
-    let Some(node) = node else { return Vec::new() };
-    let Value::Map(entries) = node.value else {
-        let message = format!("expected a section of `Name: value`, found {}", node.value.kind());
-        reader.problems.error(&node.spot, message);
-        return Vec::new();
-    };
+    let Some((section, entries)) = entries(node, "Name: value", reader) else { return Vec::new() };
     let mut headers: Vec<(String, Secret)> = Vec::with_capacity(entries.len());
     for (key, name, value) in entries {
         let wrong = if headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(&name)) {
@@ -84,13 +79,30 @@ pub(super) fn headers(node: Option<Node>, reader: &mut Reader) -> Vec<(String, S
         };
         if let Some(wrong) = wrong {
             // Without the name: it may be a secret that went astray.
-            reader.problems.error(&Spot { place: key.place, key: node.spot.key.clone() }, wrong);
+            reader.problems.error(&Spot { place: key.place, key: section.key.clone() }, wrong);
         } else {
             let value = reader.header_secret(Some(&value)).unwrap_or_else(|| Secret::new(""));
             headers.push((name, value));
         }
     }
     headers
+}
+
+/// What stands in a section whose keys are the user's own, and where that section is. `form` is that of an entry.
+pub(super) fn entries(
+    node: Option<Node>,
+    form: &str,
+    reader: &mut Reader,
+) -> Option<(Spot, Vec<(Spot, String, Node)>)> {
+    let node = node?;
+    match node.value {
+        Value::Map(entries) => Some((node.spot, entries)),
+        other => {
+            let message = format!("expected a section of `{form}`, found {}", other.kind());
+            reader.problems.error(&node.spot, message);
+            None
+        }
+    }
 }
 
 fn wrong_name(name: &str) -> Option<String> {

@@ -102,6 +102,11 @@ impl Failover {
         self.is_probing
     }
 
+    /// True while the URL in use asked for patience: nothing but time ends that.
+    pub fn is_busy(&self, now: Instant) -> bool {
+        self.urls[self.current].is_busy(now)
+    }
+
     /// Chooses the URL of the attempt that begins now.
     pub fn attempt(&mut self, now: Instant) -> Target {
         self.begun = Some(now);

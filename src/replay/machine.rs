@@ -149,6 +149,11 @@ impl Machine {
         self.failover.current()
     }
 
+    /// True where a wait is the agent's own choice, and not what a Retry-After asks for.
+    pub fn may_wake(&self, now: Instant) -> bool {
+        !self.failover.is_busy(now)
+    }
+
     /// Samples that the next batch may have.
     pub fn max_samples(&self) -> u64 {
         self.window.samples()

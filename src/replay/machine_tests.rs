@@ -74,6 +74,24 @@ fn another_url_gets_the_same_part_at_once_and_waits_begin_when_all_were_tried() 
 }
 
 #[test]
+fn no_change_of_the_network_cuts_a_retry_after_short() {
+    let (machine, now) = (machine(UpstreamKind::Pmm), Instant::now());
+    let mut machine = machine.with_urls(2);
+    machine.load(1);
+    let busy = Outcome::Answered(Answer { status: 503, retry_after: Some(60 * SECOND), text: String::new() });
+    machine.target(now);
+    machine.outcome(&busy, now);
+    machine.target(now);
+    machine.outcome(&failed(Failure::Connect, false), now);
+    assert_eq!(machine.url(), 1);
+    assert!(machine.may_wake(now), "the second was only not there");
+    machine.wake();
+    machine.target(now);
+    machine.outcome(&busy, now);
+    assert!(!machine.may_wake(now) && machine.may_wake(now + 60 * SECOND));
+}
+
+#[test]
 fn a_failed_probe_leaves_no_trace_and_never_costs_a_sample() {
     let (machine, now) = (machine(UpstreamKind::Pmm), Instant::now());
     let mut machine = machine.with_urls(2);

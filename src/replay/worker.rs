@@ -155,9 +155,10 @@ impl Worker {
 
     async fn wait(&mut self, delivery: &mut Delivery, until: Instant) {
         self.progress.waits_until(Some(until));
+        let may_network_help = delivery.is_unreachable && delivery.machine.may_wake(Instant::now());
         tokio::select! {
             () = self.progress.heartbeat.during(tokio::time::sleep_until(until.into())) => {}
-            () = delivery.network.changed(), if delivery.is_unreachable => {
+            () = delivery.network.changed(), if may_network_help => {
                 tracing::debug!(upstream = %self.progress.name, "the network of this host changed, trying at once");
             }
             Ok(()) = self.settings.changed() => self.apply_settings(delivery),

@@ -123,6 +123,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn one_of_several_urls_is_shown_as_such() {
+        let mut upstream = crate::status::sample().upstreams.remove(0);
+        upstream.url = "http://b".into();
+        assert_eq!(address(&upstream), "http://b (pmm)");
+        (upstream.urls, upstream.url_number) = (vec!["http://a".into(), "http://b".into()], 2);
+        assert_eq!(address(&upstream), "http://b (pmm), url 2 of 2");
+        // What an older agent serves.
+        upstream.urls.clear();
+        assert_eq!(address(&upstream), "http://b (pmm)");
+    }
+
+    #[test]
     fn counts_have_their_thousands_set_apart() {
         for (value, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(count(value), text);
