@@ -88,12 +88,11 @@ pub(super) fn headers(node: Option<Node>, reader: &mut Reader) -> Vec<(String, S
     headers
 }
 
+/// A key of a section, where it stands, and its value.
+pub(super) type Entry = (Spot, String, Node);
+
 /// What stands in a section whose keys are the user's own, and where that section is. `form` is that of an entry.
-pub(super) fn entries(
-    node: Option<Node>,
-    form: &str,
-    reader: &mut Reader,
-) -> Option<(Spot, Vec<(Spot, String, Node)>)> {
+pub(super) fn entries(node: Option<Node>, form: &str, reader: &mut Reader) -> Option<(Spot, Vec<Entry>)> {
     let node = node?;
     match node.value {
         Value::Map(entries) => Some((node.spot, entries)),

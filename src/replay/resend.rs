@@ -2,6 +2,7 @@
 
 use super::batch::{Packer, Packing, Part};
 use super::client::{Client, WallClock};
+use super::failover::Target;
 use super::verdict::Verdict;
 use super::worker::describe;
 use crate::config::Upstream;
@@ -16,16 +17,22 @@ pub enum NotTaken {
     Away(String),
 }
 
-/// Sends `push` as a delivery would, within the deadline of the upstream. Nothing is tried again but another encoding.
+/// Sends `push` as a delivery would, within the deadline of the upstream. Nothing is tried again but another
+/// encoding, and each of its URLs where those before are away.
 pub async fn resend(upstream: &Upstream, push: &Push, wall: WallClock) -> Result<(), NotTaken> {
     let (mut client, mut packer) = (Client::new(upstream.clone(), wall), Packer::new());
     let whole = Part::whole(push.series().len());
+    let mut target = Target { url: 0, is_probe: false };
     let mut packing = Packing::Zstd;
     loop {
-        let outcome = client.send(packer.pack(push, &whole, packing), packing, 0).await;
+        let outcome = client.send(target, packer.pack(push, &whole, packing), packing, 0).await;
         match Verdict::of(upstream.kind, packing, &outcome) {
             Verdict::Delivered => return Ok(()),
             Verdict::Repack => packing = Packing::Snappy,
+            Verdict::Retry { .. } if target.url + 1 < upstream.urls.len() => {
+                target.url += 1;
+                packing = Packing::Zstd;
+            }
             Verdict::Retry { .. } => return Err(NotTaken::Away(describe(&outcome))),
             Verdict::Split | Verdict::Reject { .. } => return Err(NotTaken::Refused(describe(&outcome))),
         }
