@@ -386,7 +386,8 @@ impl Model {
         assert_eq!(samples, self.samples(to, acked));
         // What an earlier rewind repeated is not repeated by a fourth one so soon.
         let lately = || state.taken_back.iter().filter(|(at, _)| now < *at + 6 * WINDOW);
-        let repeated = lately().next_back().filter(|_| lately().count() >= 3).map_or(0, |(_, position)| *position);
+        let repeated =
+            lately().next_back().filter(|_| lately().count() >= 3).map_or(0, |(_, position)| *position);
         let long_ago = |by: Duration| state.settled_at(now - by).max(repeated).min(acked);
         assert!(to >= long_ago(WINDOW + WINDOW_STEP), "{to} of {acked} is too far back");
         assert!(to <= long_ago(WINDOW), "{to} of {acked} is not far enough back");
