@@ -63,7 +63,15 @@ impl Recent {
         self.base
     }
 
+    /// The window ends with the last answer: a server that goes down right after it may be missed a minute later only, where
+    /// nothing is pushed in between. After so long it is not waited for any more.
+    fn end_of_window(&self, now: Instant) -> Instant {
+        let quiet = self.window * QUIET_WINDOWS;
+        self.last.map(|(at, _)| at).filter(|at| now < *at + quiet).unwrap_or(now)
+    }
+
     fn move_base(&mut self, now: Instant) {
+        let now = self.end_of_window(now);
         let is_old = |at: Instant| at + self.window <= now;
         while let Some((at, mark)) = self.steps.front()
             && is_old(*at)
@@ -138,8 +146,16 @@ mod tests {
         let mut recent = Recent::new(WINDOW, mark(0));
         recent.settled(start, mark(1));
         recent.settled(start + Duration::from_millis(1), mark(2));
-        assert_eq!(recent.base(start + seconds(9)), mark(0));
-        assert_eq!(recent.base(start + seconds(11)), mark(2));
+        assert_eq!(recent.base(start + seconds(59)), mark(0));
+        assert_eq!(recent.base(start + seconds(61)), mark(2));
+    }
+
+    #[test]
+    fn a_rewind_goes_back_from_the_last_answer_however_late_the_failure_shows() {
+        let start = Instant::now();
+        let mut recent = Recent::new(WINDOW, mark(0));
+        (1..=60).for_each(|second| recent.settled(start + seconds(second), mark(second)));
+        assert_eq!(recent.rewind(start + seconds(75), mark(60)), mark(50));
     }
 
     #[test]

@@ -11,11 +11,11 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION,
-    PROXY_AUTHORIZATION, RETRY_AFTER, USER_AGENT,
+    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
+    LOCATION, PROXY_AUTHORIZATION, RETRY_AFTER, USER_AGENT,
 };
-use hyper::{Request, Response};
-use std::time::{Duration, SystemTime};
+use hyper::{Request, Response, Version};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::time::timeout;
 
 /// What is read of an answer's body; it is only looked at when something is wrong.
@@ -43,8 +43,13 @@ struct Open {
     connection: Connection,
     target: Target,
     headers: HeaderMap,
-    has_carried: bool,
+    /// When it carried its last answer.
+    answered: Option<Instant>,
 }
+
+/// A server that ends a connection sooner after an answer, and did not say so in it, may have gone down before it had flushed
+/// what that answer was for (VictoriaMetrics: 5 s). One that only ends idle connections waits longer.
+const SUDDEN: Duration = Duration::from_secs(6);
 
 impl Client {
     pub fn new(upstream: Upstream, wall: WallClock) -> Self {
@@ -106,7 +111,7 @@ impl Client {
             _ => None,
         };
         let mut open = self.open(url).await?;
-        let is_reused = std::mem::replace(&mut open.has_carried, true);
+        let is_reused = open.answered.is_some();
         let mut request = open.request(body, packing, attempt);
         if let Some(token) = token {
             request.headers_mut().insert(AUTHORIZATION, token);
@@ -116,9 +121,10 @@ impl Client {
             error: format!("the connection broke: {}", innermost(&error)),
             is_stale: is_reused,
         };
-        let answer = open.connection.send_request(request).await.map_err(broken)?;
+        let answer = open.connection.requests.send_request(request).await.map_err(broken)?;
         let (answer, can_go_on) = read_answer(answer, (self.wall)()).await;
         if can_go_on {
+            open.answered = Some(Instant::now());
             self.connections[url] = Some(open);
         }
         Ok(answer)
@@ -126,10 +132,18 @@ impl Client {
 
     /// The connection that is there, or a new one.
     async fn open(&mut self, url: usize) -> Result<Open, Outcome> {
-        if let Some(mut open) = self.connections[url].take()
-            && open.connection.ready().await.is_ok()
-        {
-            return Ok(open);
+        if let Some(mut open) = self.connections[url].take() {
+            if open.connection.requests.ready().await.is_ok() {
+                return Ok(open);
+            }
+            let ended = open.connection.ended();
+            if open.answered.is_some_and(|answered| ended.saturating_duration_since(answered) < SUDDEN) {
+                return Err(Outcome::Failed {
+                    failure: Failure::Broken,
+                    error: "the connection was closed right after an answer".into(),
+                    is_stale: true,
+                });
+            }
         }
         let failed = |error: DialError| Outcome::Failed {
             failure: if matches!(error, DialError::Setup(_)) { Failure::Setup } else { Failure::Connect },
@@ -140,7 +154,7 @@ impl Client {
         let target = Target::new(&urls[url], proxy.as_ref(), tls).map_err(failed)?;
         let headers = headers(&self.upstream, &target).map_err(|what| failed(DialError::Setup(what)))?;
         let connection = target.connect().await.map_err(failed)?;
-        Ok(Open { connection, target, headers, has_carried: false })
+        Ok(Open { connection, target, headers, answered: None })
     }
 }
 
@@ -226,7 +240,7 @@ fn secret_value(value: &str) -> Option<HeaderValue> {
 async fn read_answer(answer: Response<Incoming>, wall: SystemTime) -> (Answer, bool) {
     let (head, body) = answer.into_parts();
     let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
-    let can_go_on = body.is_ok();
+    let can_go_on = body.is_ok() && !says_close(head.version, &head.headers);
     let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let mut text: String = String::from_utf8_lossy(&body).trim().chars().take(MAX_TEXT_CHARS).collect();
     if let Some(location) = head.headers.get(LOCATION).and_then(|location| location.to_str().ok()) {
@@ -237,6 +251,16 @@ async fn read_answer(answer: Response<Incoming>, wall: SystemTime) -> (Answer, b
     let retry_after = head.headers.get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?, wall));
     let text = one_line(&text).into_owned();
     (Answer { status: head.status.as_u16(), retry_after, text }, can_go_on)
+}
+
+/// True where the server ends the connection after this answer: RFC 9112, 9.6.
+fn says_close(version: Version, headers: &HeaderMap) -> bool {
+    let options = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let mut options = options.flat_map(|value| value.split(',')).map(str::trim);
+    match version {
+        Version::HTTP_11 => options.any(|option| option.eq_ignore_ascii_case("close")),
+        _ => !options.any(|option| option.eq_ignore_ascii_case("keep-alive")),
+    }
 }
 
 /// Retry-After in seconds or as a date: RFC 9110, 10.2.3. A date that has passed asks for no wait.
@@ -270,6 +294,18 @@ mod tests {
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:00 GMT", wall), Some(Duration::ZERO));
         assert_eq!(retry_after("soon", wall), None);
         assert_eq!(retry_after("-1", wall), None);
+    }
+
+    #[test]
+    fn a_server_says_that_it_ends_the_connection() {
+        let says = |version, value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONNECTION, value.parse().unwrap());
+            says_close(version, &headers)
+        };
+        assert!(says(Version::HTTP_11, "upgrade, Close") && !says(Version::HTTP_11, "keep-alive"));
+        assert!(says(Version::HTTP_10, "x") && !says(Version::HTTP_10, "Keep-Alive"));
+        assert!(!says_close(Version::HTTP_11, &HeaderMap::new()));
     }
 
     #[test]

@@ -15,7 +15,8 @@ use hyper_util::rt::TokioIo;
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -49,8 +50,19 @@ pub(super) enum DialError {
     Setup(String),
 }
 
-/// A connection that is ready for requests.
-pub(super) type Connection = SendRequest<Full<Bytes>>;
+/// A connection that takes requests.
+pub(super) struct Connection {
+    pub(super) requests: SendRequest<Full<Bytes>>,
+    /// When it ended, by whoever.
+    ended: Arc<OnceLock<Instant>>,
+}
+
+impl Connection {
+    /// When it ended. One that ends at this moment may not have noted it yet.
+    pub(super) fn ended(&self) -> Instant {
+        self.ended.get().copied().unwrap_or_else(Instant::now)
+    }
+}
 
 /// Where an upstream is, taken apart once.
 pub(super) struct Target {
@@ -216,12 +228,15 @@ fn tune(stream: &TcpStream) -> io::Result<()> {
 }
 
 async fn handshake<T: Read + Write + Unpin + Send + 'static>(io: T) -> Result<Connection, DialError> {
-    let (sender, connection) = http1::handshake(io)
+    let (requests, connection) = http1::handshake(io)
         .await
         .map_err(|error| DialError::Setup(format!("cannot speak HTTP/1.1: {error}")))?;
+    let ended = Arc::new(OnceLock::new());
+    let end = ended.clone();
     // It ends when the sender is dropped or the peer closes; what went wrong is told to the request.
     tokio::spawn(async move {
         let _ = connection.await;
+        end.get_or_init(Instant::now);
     });
-    Ok(sender)
+    Ok(Connection { requests, ended })
 }

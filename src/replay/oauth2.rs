@@ -157,7 +157,8 @@ async fn ask(oauth2: &OAuth2, secret: &str, place: Place) -> Result<(StatusCode,
     let request = request(&target, oauth2, secret, place)?;
     let broken = |what: String| DialError::Broken { host: target.authority().to_owned(), what };
     let mut connection = target.connect().await?;
-    let answer = connection.send_request(request).await.map_err(|error| broken(error.to_string()))?;
+    let answer =
+        connection.requests.send_request(request).await.map_err(|error| broken(error.to_string()))?;
     let status = answer.status();
     let body = Limited::new(answer.into_body(), MAX_ANSWER_BYTES).collect().await;
     let body = body.map_err(|error| broken(error.to_string()))?;

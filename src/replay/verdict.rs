@@ -36,8 +36,8 @@ pub enum Outcome {
         failure: Failure,
         /// One line, without secrets.
         error: String,
-        /// It broke on a connection that had carried a request before: most likely the upstream had closed it
-        /// while it was idle.
+        /// It broke on a connection that had carried a request before, or that one had ended right after its last answer: the
+        /// upstream closes connections while they are idle, or it went down in the meantime and is back.
         is_stale: bool,
     },
 }
@@ -50,11 +50,12 @@ impl Outcome {
     }
 
     /// True where the upstream may have gone down, and with it what it had answered and not yet flushed: no answer, or
-    /// one that a proxy gives for a server that is away.
+    /// one that a proxy gives for a server that is away. A server that was started again at once, or another node that took over
+    /// its address, shows by nothing but a connection that ended.
     pub fn is_sign_of_a_crash(&self) -> bool {
         match self {
             Self::Answered(answer) => (500..=599).contains(&answer.status),
-            Self::Failed { .. } => self.is_unanswered(),
+            Self::Failed { is_stale, .. } => *is_stale || self.is_unanswered(),
         }
     }
 }
@@ -202,7 +203,7 @@ mod tests {
         assert!(failed(Failure::Connect, false).is_sign_of_a_crash());
         assert!(failed(Failure::Timeout, false).is_sign_of_a_crash());
         assert!(failed(Failure::Broken, false).is_sign_of_a_crash());
-        assert!(!failed(Failure::Broken, true).is_sign_of_a_crash(), "an idle connection was closed");
+        assert!(failed(Failure::Broken, true).is_sign_of_a_crash(), "it may be back already");
         assert!(!failed(Failure::Setup, false).is_sign_of_a_crash());
         assert!(!failed(Failure::Token, false).is_sign_of_a_crash(), "another server than the upstream");
         for (status, is_sign) in

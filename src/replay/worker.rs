@@ -221,8 +221,11 @@ impl Worker {
         self.metrics.batches_retried.get_or_create(&label).inc();
         let error = describe(outcome);
         tracing::debug!(upstream = %label.upstream, url = target.url + 1, reason, error, "attempt failed");
-        if target.is_probe || matches!(outcome, Outcome::Failed { is_stale: true, .. }) {
+        if target.is_probe {
             return;
+        }
+        if matches!(outcome, Outcome::Failed { is_stale: true, .. }) {
+            return self.lost_between(delivery, &error, now);
         }
         if target.url == delivery.route.url {
             delivery.route.left = Some(Left { reason, error: error.clone() });
@@ -246,6 +249,26 @@ impl Worker {
                 backlog_samples = backlog.samples,
                 repeated_samples = repeated,
                 "upstream does not take data, pushes are kept and delivered when it is back"
+            );
+        }
+    }
+
+    /// The connection ended between two requests. Where that is a sign of a server that was away, what it may have lost is sent
+    /// again; the upstream is asked at once.
+    fn lost_between(&mut self, delivery: &mut Delivery, error: &str, now: Instant) {
+        if delivery.outage.down_since().is_some() {
+            return;
+        }
+        let repeated = self.take_back(delivery, now);
+        if repeated > 0
+            && let Some(suppressed) = delivery.may_log("lost_between")
+        {
+            tracing::info!(
+                upstream = %self.progress.name,
+                error,
+                repeated_samples = repeated,
+                suppressed,
+                "the upstream may have been started anew, what it took last is sent again"
             );
         }
     }

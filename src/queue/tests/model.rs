@@ -388,7 +388,10 @@ impl Model {
         let lately = || state.taken_back.iter().filter(|(at, _)| now < *at + 6 * WINDOW);
         let repeated =
             lately().next_back().filter(|_| lately().count() >= 3).map_or(0, |(_, position)| *position);
-        let long_ago = |by: Duration| state.settled_at(now - by).max(repeated).min(acked);
+        // The window ends with the last answer, where that is not too long ago.
+        let answered = state.settled.last().map(|(at, _)| *at).filter(|at| now < *at + 6 * WINDOW);
+        let end = answered.unwrap_or(now);
+        let long_ago = |by: Duration| state.settled_at(end - by).max(repeated).min(acked);
         assert!(to >= long_ago(WINDOW + WINDOW_STEP), "{to} of {acked} is too far back");
         assert!(to <= long_ago(WINDOW), "{to} of {acked} is not far enough back");
         if to < acked {

@@ -3,7 +3,9 @@
 use super::{Victoria, now_ms};
 use crate::stage::{binary, upstream_status};
 use pmm_buffer::harness::wait::{DEADLINE, until, until_async};
-use pmm_buffer::harness::{Agent, Flow, Launch, Load, ReservedPort, Schedule, SharedLedger};
+use pmm_buffer::harness::{
+    Agent, Flow, HostLoad, Launch, Load, Pusher, ReservedPort, Schedule, SharedLedger, pack,
+};
 use pmm_buffer::status::UpstreamStatus;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -25,7 +27,7 @@ struct Pair {
     node_ids: Vec<String>,
     flow: Option<Flow>,
     _folder: TempDir,
-    _port: ReservedPort,
+    port: ReservedPort,
 }
 
 impl Pair {
@@ -42,7 +44,7 @@ impl Pair {
         let node_ids = load.iter().map(|host| host.node_id().to_owned()).collect();
         let schedule = Schedule { period: PERIOD, first_ms: now_ms() - START_AGO_MS, step_ms: 1_000 };
         let flow = Some(Flow::start(load, port.address(), schedule, &ledger));
-        Self { agent, victoria, ledger, node_ids, flow, _folder: folder, _port: port }
+        Self { agent, victoria, ledger, node_ids, flow, _folder: folder, port }
     }
 
     async fn upstream(&self) -> UpstreamStatus {
@@ -84,4 +86,29 @@ async fn what_a_killed_database_had_not_flushed_is_sent_again() {
         ledger.lock().arrived(&export.expect("it exports"));
     }
     assert!(ledger.verdict().lost > 0, "the database lost nothing, so this test shows nothing");
+}
+
+/// Nothing fails where the database is back before the next push: the connection that ended is all there is to see.
+#[tokio::test]
+async fn what_a_database_lost_that_was_back_before_the_next_push_is_sent_again() {
+    let mut pair = Pair::start("10s").await;
+    pair.sent(SENT).await;
+    let flow = pair.flow.take().expect("it runs");
+    tokio::time::timeout(DEADLINE, flow.stop()).await.expect("answered").expect("not refused");
+    until_async("the agent holds nothing", async || pair.upstream().await.backlog_records == 0).await;
+    pair.victoria.peer.process.kill().expect("it runs");
+    pair.victoria.start_again().await;
+    let mut host = HostLoad::new(11, HOSTS, SERIES);
+    let scrape = host.scrape(now_ms() - 1_000);
+    pair.ledger.lock().pushed(&scrape);
+    let mut pusher = Pusher::new(pair.port.address());
+    let pushed = pusher.push_until_answered(pack(&scrape));
+    tokio::time::timeout(DEADLINE, pushed).await.expect("answered").expect("not refused");
+    pair.ledger.lock().answered(&scrape);
+    pair.node_ids.push(host.node_id().to_owned());
+    until_async("the agent holds nothing", async || pair.upstream().await.backlog_records == 0).await;
+    let Pair { ledger, victoria, node_ids, .. } = &pair;
+    assert!(victoria.database.check(ledger, node_ids).await.expect("it answers"), "it exports");
+    let verdict = ledger.verdict();
+    assert_eq!((verdict.lost, verdict.made_up), (0, 0), "{verdict:?}");
 }
