@@ -180,3 +180,35 @@ fn message(call: &str) -> Option<&str> {
     }
     last.filter(|text| !text.starts_with('{'))
 }
+
+/// Bytes a sample that the table of docs/ha.md takes for all hosts.
+const BYTES_A_SAMPLE: f64 = 1.29;
+
+#[test]
+fn the_sizing_table_follows_from_the_measured_bytes_a_sample() {
+    let measured = format!(
+        "an hour of 1 host: node_exporter, mysqld, postgres, harness' load | 1.4, 1.4, 1.4, 1.8 | {BYTES_A_SAMPLE},"
+    );
+    assert!(text("docs/performance.md").contains(&measured), "measured anew: update docs/ha.md");
+    let page = text("docs/ha.md");
+    let table = page.split("<!-- sizing -->").nth(1).and_then(|rest| rest.split("<!-- end -->").next());
+    let rows: Vec<Vec<&str>> = table
+        .expect("a table")
+        .lines()
+        .skip(3)
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    assert!(rows.len() >= 5, "{rows:?}");
+    for row in rows {
+        let rate: f64 = row[3].parse().expect("samples a second");
+        let mib = BYTES_A_SAMPLE * rate * 3600.0 / f64::from(1 << 20);
+        assert_eq!(row[4], format!("{mib:.1} MiB"), "{row:?}");
+        let hours: f64 = row[5].parse().expect("hours");
+        // The samples a second of the row are rounded.
+        assert!((hours * mib / 1024.0 - 1.0).abs() < 0.01, "{row:?}");
+        assert_eq!(row[6], format!("{:.0}", hours / 24.0), "{row:?}");
+        if let Ok(series) = row[2].parse::<f64>() {
+            assert_eq!(row[3], format!("{:.0}", series / 14.0), "{row:?}");
+        }
+    }
+}
