@@ -126,6 +126,8 @@ impl Agent {
         let shutdown = async { stopping.await.unwrap_or_default() };
         let serving = tokio::spawn(server::serve(self.listener, self.state.clone(), shutdown));
         let manager = managed::inform(&self.queue, &self.replays, self.overview);
+        let own_metrics =
+            tokio::spawn(server::push_own_metrics(self.state.clone(), self.config.subscribe(), host_name()));
         let signal = loop {
             match self.signals.next().await {
                 Told::Reload => {
@@ -150,6 +152,8 @@ impl Agent {
         let _ = stop.send(grace);
         let drained = serving.await.context("the listener ended by a fault")?;
         log_cut(drained);
+        // It ends when the listener drains, but for a push that waits for the disk.
+        let _ = tokio::time::timeout(end.saturating_duration_since(Instant::now()), own_metrics).await;
         for replay in self.replays {
             replay.stopped(end.saturating_duration_since(Instant::now())).await;
         }
@@ -170,6 +174,11 @@ impl Agent {
         );
         Ok(())
     }
+}
+
+/// What the host calls itself.
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// What each upstream's delivery is told.

@@ -33,6 +33,7 @@ pub fn effective(config: &Config) -> String {
         upstreams,
         replay,
         log,
+        self_metrics,
         shutdown_grace,
     } = config;
     out.line("listen", text(&listen.to_string()));
@@ -71,6 +72,17 @@ pub fn effective(config: &Config) -> String {
     out.section("log", |out| {
         out.line("level", word_of(&LogLevel::WORDS, &log.level));
         out.line("format", word_of(&LogFormat::WORDS, &log.format));
+    });
+    out.section("self_metrics", |out| {
+        out.line("enabled", self_metrics.enabled);
+        out.line("interval", format_duration(self_metrics.interval));
+        if !self_metrics.labels.is_empty() {
+            out.section("labels", |out| {
+                for (name, value) in &self_metrics.labels {
+                    out.line(&text(name), text(value));
+                }
+            });
+        }
     });
     out.text.push_str("remote_write:\n");
     for upstream in upstreams {

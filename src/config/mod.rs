@@ -23,6 +23,7 @@ mod raw;
 mod reload;
 mod remote_write;
 mod secret;
+mod self_metrics;
 mod transport;
 mod units;
 mod upstream;
@@ -39,6 +40,7 @@ pub use overrides::Overrides;
 pub use problem::{Errors, Problem, Warning};
 pub use reload::{Reload, difference};
 pub use secret::{Secret, SecretSource};
+pub use self_metrics::SelfMetrics;
 pub use upstream::{Auth, OAuth2, Proxy, Tls, Upstream, UpstreamKind};
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -71,6 +73,8 @@ pub struct Config {
     pub replay: Replay,
     /// What is logged.
     pub log: Log,
+    /// The agent's own metrics in its own queue.
+    pub self_metrics: SelfMetrics,
     /// How long a shutdown waits for what is in flight. Default 5 s, 0 to 5 min.
     pub shutdown_grace: Duration,
 }
@@ -101,6 +105,7 @@ impl Default for Config {
             upstreams: Vec::new(),
             replay: Replay::default(),
             log: Log::default(),
+            self_metrics: SelfMetrics::default(),
             shutdown_grace: Duration::from_secs(5),
         }
     }

@@ -49,7 +49,8 @@ macro_rules! section {
 section! {
     /// The file itself.
     File {
-        listen, data_dir, shutdown_grace, max_memory, server, import, queue, dead_letters, replay, log, remote_write,
+        listen, data_dir, shutdown_grace, max_memory, server, import, queue, dead_letters, replay, log, self_metrics,
+        remote_write,
     }
 }
 
@@ -84,6 +85,11 @@ section! {
 section! {
     /// `log`
     Log { level, format }
+}
+
+section! {
+    /// `self_metrics`
+    SelfMetrics { enabled, interval, labels }
 }
 
 section! {

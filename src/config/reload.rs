@@ -37,6 +37,7 @@ pub fn difference(old: &Config, new: &Config) -> Reload {
         upstreams,
         replay,
         log,
+        self_metrics,
         shutdown_grace,
     } = old;
     let mut reload = Reload::default();
@@ -71,6 +72,9 @@ pub fn difference(old: &Config, new: &Config) -> Reload {
     compare("replay.bytes_per_second", replay.bytes_per_second != new.replay.bytes_per_second, true);
     compare("log.level", log.level != new.log.level, true);
     compare("log.format", log.format != new.log.format, false);
+    compare("self_metrics.enabled", self_metrics.enabled != new.self_metrics.enabled, true);
+    compare("self_metrics.interval", self_metrics.interval != new.self_metrics.interval, true);
+    compare("self_metrics.labels", self_metrics.labels != new.self_metrics.labels, true);
     compare_upstreams(upstreams, &new.upstreams, &mut reload);
     reload
 }
@@ -156,6 +160,9 @@ mod tests {
         new.replay.samples_per_second = Some(1);
         new.replay.bytes_per_second = Some(1);
         new.log.level = LogLevel::Debug;
+        new.self_metrics.enabled = true;
+        new.self_metrics.interval += Duration::from_secs(1);
+        new.self_metrics.labels.push(("az".into(), "b".into()));
         let reload = difference(&config(&["a"]), &new);
         assert_eq!(
             reload.apply,
@@ -170,6 +177,9 @@ mod tests {
                 "replay.samples_per_second",
                 "replay.bytes_per_second",
                 "log.level",
+                "self_metrics.enabled",
+                "self_metrics.interval",
+                "self_metrics.labels",
             ]
         );
         assert_eq!(reload.needs_restart, [""; 0]);

@@ -8,7 +8,7 @@ use super::value::Reader;
 use super::yaml::{Node, Value};
 use super::{
     BadLines, Bounds, Config, DeadLetters, Import, Log, LogFormat, LogLevel, Queue, Replay, Server, SyncMode,
-    Upstream, WhenFull, remote_write,
+    Upstream, WhenFull, remote_write, self_metrics,
 };
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -58,6 +58,7 @@ pub(super) fn config(file: raw::File, reader: &mut Reader) -> Config {
         dead_letters: dead_letters(&section(file.dead_letters, reader), reader),
         replay: replay(&section(file.replay, reader), reader),
         log: log(&section(file.log, reader), reader),
+        self_metrics: self_metrics::self_metrics(file.self_metrics, reader),
         upstreams: upstreams(file.remote_write, reader),
     };
     divide_memory(&mut config, file.max_memory.as_ref(), body, reader);

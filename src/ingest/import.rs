@@ -59,6 +59,16 @@ impl Arguments {
         Ok(arguments)
     }
 
+    /// Arguments with these labels for every series. Those without a name or a value are none.
+    pub fn with_labels<'l>(labels: impl IntoIterator<Item = (&'l str, &'l str)>) -> Self {
+        let mut arguments = Self::default();
+        for (name, value) in labels {
+            // Refused is only what has no name.
+            let _ = arguments.label(name, value);
+        }
+        arguments
+    }
+
     pub(super) fn format(&self) -> Option<&str> {
         self.format.as_deref()
     }

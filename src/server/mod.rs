@@ -25,6 +25,7 @@ mod decode;
 mod limits;
 mod listener;
 mod metadata;
+mod own_metrics;
 mod page;
 mod push;
 mod refused;
@@ -32,6 +33,7 @@ mod routes;
 mod stream;
 
 pub use listener::{Drained, serve};
+pub use own_metrics::push_own_metrics;
 
 use crate::clock::Clock;
 use crate::config;
@@ -153,6 +155,12 @@ impl<A: Append> State<A> {
         let mut status = (self.status)();
         status.unavailable = self.unavailable();
         status
+    }
+
+    /// What `/metrics` serves.
+    fn metrics_page(&self) -> String {
+        self.metrics.mirror(&self.status());
+        self.metrics.render()
     }
 
     /// None when a warning of this kind was given less than a minute ago, else how many were held back

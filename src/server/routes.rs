@@ -187,10 +187,7 @@ fn unknown<A: Append>(state: &Arc<State<A>>, peer: SocketAddr, request: &Request
 fn page<A: Append>(state: &Arc<State<A>>, target: Target) -> Answer {
     match target {
         Target::Push(_) => unreachable!("BUG: push routes are answered elsewhere"),
-        Target::Metrics => {
-            state.metrics.mirror(&state.status());
-            answer::with_type(StatusCode::OK, metrics::CONTENT_TYPE, state.metrics.render())
-        }
+        Target::Metrics => answer::with_type(StatusCode::OK, metrics::CONTENT_TYPE, state.metrics_page()),
         Target::Health => answer::line(StatusCode::OK, "OK"),
         Target::Ready => match state.unavailable() {
             None => answer::line(StatusCode::OK, "OK"),

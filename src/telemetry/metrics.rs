@@ -82,7 +82,7 @@ pub const TABLE: &[Entry] = &[
     entry("pmm_buffer_build_info", Kind::Gauge, &["version"], "Always 1; the version is in the label"),
     entry("pmm_buffer_accepting", Kind::Gauge, &[], "1 while pushes are accepted, 0 while they are answered with 503"),
 
-    entry("pmm_buffer_pushes_accepted_total", Kind::Counter, &["route"], "Pushes answered with success, by route"),
+    entry("pmm_buffer_pushes_accepted_total", Kind::Counter, &["route"], "Pushes answered with success, by route; self_metrics are the agent's own"),
     entry("pmm_buffer_pushes_refused_total", Kind::Counter, &["reason"], "Pushes refused, by reason; nothing of them was kept"),
     entry("pmm_buffer_lines_skipped_total", Kind::Counter, &["route"], "Bad lines of accepted imports that were passed over (import.bad_lines: skip), by route"),
     entry("pmm_buffer_samples_accepted_total", Kind::Counter, &[], "Float and histogram samples of accepted pushes"),
@@ -137,6 +137,9 @@ pub const PUSH_ROUTES: &[&str] = &[
     "/api/v1/import/prometheus/metrics/job",
 ];
 
+/// The value of `route` of the agent's own metrics, which come by no path.
+pub const SELF_ROUTE: &str = "self_metrics";
+
 /// Values of `reason` of refused pushes. `max_…` are options of `server`.
 pub const REFUSAL_REASONS: &[&str] = &[
     "bad_request",
@@ -188,7 +191,7 @@ pub struct Metrics {
     // server, ingest
     /// 1 while pushes are accepted.
     pub accepting: Gauge,
-    /// Pushes answered with success, by route ([`PUSH_ROUTES`]).
+    /// Pushes answered with success, by route ([`PUSH_ROUTES`], [`SELF_ROUTE`]).
     pub pushes_accepted: Family<RouteLabel, Counter>,
     /// Pushes refused, by reason ([`REFUSAL_REASONS`]).
     pub pushes_refused: Family<ReasonLabel, Counter>,
@@ -259,6 +262,7 @@ impl Metrics {
                 touch(&metrics.lines_skipped, &RouteLabel { route });
             }
         }
+        touch(&metrics.pushes_accepted, &RouteLabel { route: SELF_ROUTE });
         for &reason in REFUSAL_REASONS {
             touch(&metrics.pushes_refused, &ReasonLabel { reason });
         }
@@ -380,9 +384,10 @@ impl Metrics {
         self.dead_letters_dropped.get_or_create(&label).inc();
     }
 
-    /// Pushes answered with success, by any route.
+    /// Pushes answered with success, by any route, the agent's own included.
     pub fn all_pushes_accepted(&self) -> u64 {
-        PUSH_ROUTES.iter().map(|&route| self.pushes_accepted.get_or_create(&RouteLabel { route }).get()).sum()
+        let of = |route| self.pushes_accepted.get_or_create(&RouteLabel { route }).get();
+        PUSH_ROUTES.iter().copied().chain([SELF_ROUTE]).map(of).sum()
     }
 
     /// Pushes refused, for any reason.

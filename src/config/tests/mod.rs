@@ -6,6 +6,7 @@ mod overrides;
 mod prometheus;
 mod sample;
 mod secrets;
+mod self_metrics;
 
 use proptest::prelude::*;
 

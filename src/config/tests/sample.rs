@@ -28,6 +28,7 @@ fn the_sample_names_every_key() {
         raw::DeadLetters::KEYS,
         raw::Replay::KEYS,
         raw::Log::KEYS,
+        raw::SelfMetrics::KEYS,
         raw::RemoteWrite::KEYS,
         raw::BasicAuth::KEYS,
         raw::Authorization::KEYS,

@@ -6,6 +6,7 @@ mod client;
 mod imports;
 mod load;
 mod logging;
+mod own_metrics;
 mod pages;
 mod shutdown;
 mod skipped;

@@ -18,6 +18,7 @@ mod histograms;
 mod import;
 mod metrics;
 mod native;
+mod observing;
 mod prometheus;
 mod remote_write;
 mod skipped;
