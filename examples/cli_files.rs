@@ -35,7 +35,7 @@ Failure. The message says what happened, where, and what to do.
 \fB64\fR
 A wrong command line or configuration, which a restart would not mend.
 .SH SEE ALSO
-\fBsystemctl\fR(1), \fBjournalctl\fR(1); operations.md in \fI/usr/share/doc/pmm\-buffer\fR
+\fBsystemctl\fR(1), \fBjournalctl\fR(1); \fI/usr/share/doc/pmm\-buffer/docs/operations.md\fR
 ";
 
 fn main() -> Result<()> {

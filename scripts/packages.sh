@@ -27,9 +27,9 @@ setting() {
     sed -n "s/^$1 = \"\(.*\)\"$/\1/p" Cargo.toml | head -1
 }
 
-# In the form that Debian's tools read; what changed is in CHANGELOG.md, beside it in the package.
+# In the form that Debian's tools read; what changed is in the other one, beside it.
 changelog() {
-    printf 'pmm-buffer (%s-1) unstable; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- %s  %s\n' \
+    printf 'pmm-buffer (%s-1) unstable; urgency=medium\n\n  * What changed is in changelog.gz.\n\n -- %s  %s\n' \
         "$(setting version)" "$(setting maintainer)" "$(date -u -R -d "@$SOURCE_DATE_EPOCH")"
 }
 
