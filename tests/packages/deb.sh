@@ -92,6 +92,26 @@ is "no state of the helper is left" "" "$(find /var/lib/systemd -name '*pmm-buff
 expect "the user stays" getent passwd pmm-buffer
 is "dpkg knows nothing of it" "" "$(dpkg-query -W -f '${db:Status-Abbrev}' pmm-buffer 2>/dev/null || true)"
 
+# Stand-ins for what talks to the manager write down what they are asked.
+say "where systemd runs"
+mkdir -p /run/systemd/system
+for name in systemctl deb-systemd-invoke; do
+    printf '#!/bin/sh\necho "%s $*" >>/tmp/asked\n' "$name" >"/usr/local/sbin/$name"
+    chmod +x "/usr/local/sbin/$name"
+done
+asked() {
+    is "$1" "$2" "$(grep deb-systemd-invoke /tmp/asked | cut -d' ' -f2- | paste -sd, || true)"
+    rm -f /tmp/asked
+}
+install_package -i /tmp/packages/first.deb
+asked "installing starts it" "start pmm-buffer.socket,restart pmm-buffer.service"
+install_package -i /tmp/packages/next.deb
+asked "an upgrade stops nothing, and leaves the socket open" "start pmm-buffer.socket,restart pmm-buffer.service"
+install_package -r pmm-buffer
+asked "removing stops the socket with the service" "stop pmm-buffer.socket pmm-buffer.service"
+install_package --purge pmm-buffer
+rm -rf /run/systemd/system /usr/local/sbin/systemctl /usr/local/sbin/deb-systemd-invoke
+
 # As image builders do: dpkg outside of the root it installs into.
 say "install and purge in another root"
 root=/tmp/root
