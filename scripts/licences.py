@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Lists what the program is made of, with the text of every licence: licences.py [TARGET...] > LICENCES
 
-Reads the resolved dependencies and the sources that cargo has already; asks nobody. Without a target, those of both
-architectures that are packaged.
+Reads the resolved dependencies and the sources that cargo has already (`cargo fetch --locked --target TARGET`); asks nobody.
+Without a target, those of both architectures that are packaged.
 """
 import json
 import os
@@ -21,10 +21,12 @@ def cargo(*args):
 
 
 def linked(target):
-    """Names and versions of what ends up in the program: not what only builds or tests it, and no procedural macros."""
+    """What ends up in the program: not what only builds or tests it, and no procedural macros."""
     tree = cargo("tree", "--edges=normal,no-proc-macro", f"--target={target}", "--prefix=none", "--format={p}")
-    names = {tuple(line.split()[:2]) for line in tree.splitlines()}
-    return {(name, version.removeprefix("v")) for name, version in names if name != "pmm-buffer"}
+    names = {tuple(line.split()[:2]) for line in tree.splitlines()} - {()}
+    packages = json.loads(cargo("metadata", "--format-version=1", f"--filter-platform={target}"))["packages"]
+    found = {(package["name"], f"v{package['version']}"): package for package in packages}
+    return {name: found[name] for name in names if name[0] != "pmm-buffer"}
 
 
 def texts(package):
@@ -40,10 +42,10 @@ def texts(package):
 
 
 def main():
-    wanted = set().union(*(linked(target) for target in sys.argv[1:] or TARGETS))
-    packages = json.loads(cargo("metadata", "--format-version=1"))["packages"]
-    packages = [package for package in packages if (package["name"], package["version"]) in wanted]
-    packages.sort(key=lambda package: (package["name"], package["version"]))
+    packages = {}
+    for target in sys.argv[1:] or TARGETS:
+        packages.update(linked(target))
+    packages = [packages[name] for name in sorted(packages)]
 
     print("pmm-buffer is under the Apache License 2.0. It contains the following libraries, under their own licences.\n")
     without = [p["name"] for p in packages if not (p["license"] or p["license_file"])]

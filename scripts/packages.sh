@@ -42,6 +42,7 @@ strip -o "$staged/pmm-buffer" "$release/pmm-buffer"
 cargo run --quiet --release --locked --example cli_files -- "$staged"
 gzip -9n "$staged"/man/*.1
 changelog | gzip -9n >"$staged/changelog.Debian.gz"
+cargo fetch --quiet --locked --target x86_64-unknown-linux-gnu --target aarch64-unknown-linux-gnu
 scripts/licences.py | gzip -9n >"$staged/LICENCES.gz"
 
 "$deb" --quiet --locked --offline --no-build --strip

@@ -92,6 +92,22 @@ is "no state of the helper is left" "" "$(find /var/lib/systemd -name '*pmm-buff
 expect "the user stays" getent passwd pmm-buffer
 is "dpkg knows nothing of it" "" "$(dpkg-query -W -f '${db:Status-Abbrev}' pmm-buffer 2>/dev/null || true)"
 
+if command -v adduser >/dev/null; then
+    say "where there is no systemd"
+    userdel pmm-buffer
+    for name in systemd-sysusers deb-systemd-helper; do
+        mv "$(command -v "$name")" /tmp
+    done
+    install_package -i /tmp/packages/first.deb
+    owned "$queue" "700 pmm-buffer:pmm-buffer"
+    owned "$config" "640 root:pmm-buffer"
+    install_package --purge pmm-buffer
+    gone "$queue"
+    mv /tmp/systemd-sysusers /tmp/deb-systemd-helper /usr/bin
+else
+    skip "where there is no systemd: no adduser here"
+fi
+
 # Stand-ins for what talks to the manager write down what they are asked.
 say "where systemd runs"
 mkdir -p /run/systemd/system
