@@ -7,9 +7,8 @@ tools=${1:?usage: packages.sh DIR-FOR-TOOLS}
 release=${CARGO_TARGET_DIR:=$PWD/target}/release
 staged=$release/packaging
 export CARGO_TARGET_DIR
-# Two packages of one commit are the same, byte by byte.
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
-export SOURCE_DATE_EPOCH
+# What is in the packages is as old as the commit.
+age=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
 
 tool() {
     local name=$1 version=$2 found
@@ -30,7 +29,7 @@ setting() {
 # In the form that Debian's tools read; what changed is in the other one, beside it.
 changelog() {
     printf 'pmm-buffer (%s-1) unstable; urgency=medium\n\n  * What changed is in changelog.gz.\n\n -- %s  %s\n' \
-        "$(setting version)" "$(setting maintainer)" "$(date -u -R -d "@$SOURCE_DATE_EPOCH")"
+        "$(setting version)" "$(setting maintainer)" "$(date -u -R -d "@$age")"
 }
 
 deb=$(tool cargo-deb 3.8.0)
@@ -45,5 +44,7 @@ changelog | gzip -9n >"$staged/changelog.Debian.gz"
 cargo fetch --quiet --locked --target x86_64-unknown-linux-gnu --target aarch64-unknown-linux-gnu
 scripts/licences.py | gzip -9n >"$staged/LICENCES.gz"
 
+# Only now: cargo would compile RocksDB anew for another environment.
+export SOURCE_DATE_EPOCH=$age
 "$deb" --quiet --locked --offline --no-build --strip
 "$rpm"
