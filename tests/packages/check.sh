@@ -75,7 +75,7 @@ check_arm64() {
     cp -r "$target/release/packaging" "$release"
     printf 'a stand-in\n' | tee "$release/packaging/pmm-buffer" >"$release/pmm-buffer"
     export CARGO_TARGET_DIR=$scratch/arm64
-    cargo-deb --quiet --locked --offline --no-build --no-strip --target "$triple" -o "$scratch/arm64.deb" 2>/dev/null
+    cargo-deb --quiet --locked --offline --no-build --no-strip --target "$triple" -o "$scratch/arm64.deb" >/dev/null 2>&1
     expect "architecture of the deb for arm64" [ "$(dpkg-deb -f "$scratch/arm64.deb" Architecture)" = arm64 ]
     same "files of the deb for arm64" <(files_of_deb "$scratch/packages/first.deb") <(files_of_deb "$scratch/arm64.deb")
     cargo-generate-rpm --target "$triple" --auto-req no -o "$scratch/arm64.rpm"
