@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 export PMM_BUFFER_TEST_PEERS ?= $(CACHE)/peers
 CARGO ?= cargo
 
-.PHONY: help build demo test fuzz instructions bench lint doc deny setup setup-peers clean
+.PHONY: help build demo test fuzz instructions bench lint doc deny packages setup setup-peers clean
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,10 @@ doc: setup ## API documentation, warnings as errors
 
 deny: ## Licences, bans and sources of the dependencies; advisories where a copy of RustSec's data is
 	@scripts/deny.sh '$(CACHE)/tools'
+
+packages: build ## Makes the Debian and RPM packages, and checks them in a copy of this system that leaves no trace
+	@scripts/packages.sh '$(CACHE)/tools'
+	@tests/packages/check.sh '$(CARGO_TARGET_DIR)' '$(CACHE)/tools'
 
 clean: ## Removes this project's own artifacts, and leaves RocksDB compiled
 	@$(CARGO) clean --release -p pmm-buffer

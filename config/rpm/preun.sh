@@ -1,0 +1,9 @@
+# $1 is how many versions are left: 0 is removal, 1 an upgrade.
+if [ "$1" -eq 0 ] && [ -x /usr/bin/systemctl ]; then
+    systemctl --no-reload disable pmm-buffer.socket pmm-buffer.service >/dev/null 2>&1 || :
+    if [ -d /run/systemd/system ]; then
+        # Together: the socket alone would start the service again.
+        systemctl stop pmm-buffer.socket pmm-buffer.service >/dev/null 2>&1 || :
+    fi
+fi
+exit 0
