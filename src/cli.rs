@@ -39,6 +39,8 @@ pub enum Command {
         #[command(subcommand)]
         command: Queue,
     },
+    /// Started by pmm-agent in place of vmagent: hands its upstream over, and becomes vmagent
+    VmagentShim(VmagentShim),
     /// Shows the main job: outage, kill -9, restart, catch-up, verdict
     Demo(Demo),
 }
@@ -303,6 +305,17 @@ pub struct Place {
     /// Configuration file of the agent
     #[arg(long, value_name = "FILE", env = "PMM_BUFFER_CONFIG")]
     pub config: Option<PathBuf>,
+}
+
+/// The arguments of `vmagent-shim`. Has no `Debug`: a URL of vmagent's may have a password in it.
+#[derive(Args)]
+pub struct VmagentShim {
+    /// File that says where vmagent, the buffer and the hand-over are [default: as PMM Client and pmm-buffer have them]
+    #[arg(long, value_name = "FILE")]
+    pub notes: Option<PathBuf>,
+    /// What vmagent was meant to be started with
+    #[arg(value_name = "ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<OsString>,
 }
 
 /// The arguments of `demo`.

@@ -6,3 +6,4 @@ pub mod demo;
 pub mod queue;
 pub mod run;
 pub mod status;
+pub mod vmagent_shim;

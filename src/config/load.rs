@@ -41,6 +41,16 @@ pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Loaded, Errors
     read(&text, &name, path.parent().unwrap_or(Path::new("")), overrides)
 }
 
+/// Checks one entry of `remote_write` by itself, as JSON or YAML. Files that it names need not be there.
+///
+/// # Errors
+///
+/// Everything that is wrong, without the value of a secret.
+pub fn check_entry(entry: &str) -> Result<(), Errors> {
+    let text = format!("remote_write: [{entry}]");
+    read(&text, "", Path::new("/"), &Overrides::default()).map(|_| ())
+}
+
 fn read_file(path: &Path) -> Result<String, String> {
     let explain = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => "there is no such file: see --config".to_owned(),

@@ -33,12 +33,13 @@ mod yaml;
 
 pub use bounds::Bounds;
 pub use effective::effective;
-pub use load::{Loaded, load};
+pub use load::{Loaded, check_entry, load};
 pub use memory::{DICTIONARY_BYTES, SERIES_BYTES, STORE_CACHE_BYTES};
 pub use overrides::Overrides;
 pub use problem::{Errors, Problem, Warning};
 pub use reload::{Reload, difference};
 pub use secret::{Secret, SecretSource};
+pub use transport::userinfo;
 pub use upstream::{Auth, OAuth2, Proxy, Tls, Upstream, UpstreamKind};
 
 use std::net::{Ipv4Addr, SocketAddr};
