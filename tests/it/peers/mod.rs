@@ -20,6 +20,7 @@ mod metrics;
 mod native;
 mod prometheus;
 mod remote_write;
+mod shim;
 mod skipped;
 mod vmagent;
 
