@@ -19,6 +19,7 @@
 //! | [`replay`] | batches, verdicts, backoff; the client and its worker |
 //! | [`service`] | what a service manager is told, and the socket it passes |
 //! | [`telemetry`] | logging and metrics |
+//! | [`pmm_agent`] | pmm-agent.yaml, edited by line |
 //! | [`shim`] | what is started in place of vmagent, and hands its upstream over |
 //! | [`status`] | what `/api/v1/status` and `pmm-buffer status` show |
 //! | [`clock`] | the wall clock, passed in |
@@ -38,6 +39,7 @@ pub mod harness;
 pub mod ingest;
 pub mod memory;
 pub mod model;
+pub mod pmm_agent;
 pub mod proto;
 pub mod queue;
 pub mod replay;

@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         Command::CheckConfig(args) => Ok(cmd::check_config::run(&args)),
         Command::Status(args) => cmd::status::run(&args),
         Command::Queue { command } => cmd::queue::run(&command),
+        Command::PmmAgent { command } => cmd::pmm_agent::run(&command),
         Command::VmagentShim(args) => cmd::vmagent_shim::run(args),
         Command::Demo(args) => cmd::demo::run(&args),
     })

@@ -1,5 +1,6 @@
 //! What the shim is told about this host: a small JSON file beside the link that pmm-agent starts.
 
+use crate::pmm_agent::Edit;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
@@ -19,6 +20,9 @@ pub struct Notes {
     pub buffer: String,
     /// The file that is handed over. Default `/var/lib/pmm-buffer-shim/upstream.json`.
     pub hand_over: PathBuf,
+    /// What `pmm-agent install` changed in pmm-agent.yaml.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edit: Option<Edit>,
 }
 
 impl Default for Notes {
@@ -28,6 +32,7 @@ impl Default for Notes {
             vmagent: found.unwrap_or(&VMAGENTS[0]).into(),
             buffer: "http://127.0.0.1:9431/api/v1/write".into(),
             hand_over: "/var/lib/pmm-buffer-shim/upstream.json".into(),
+            edit: None,
         }
     }
 }

@@ -10,6 +10,7 @@ mod kill;
 mod oauth2;
 mod outage;
 mod peers;
+mod pmm_agent;
 mod queue;
 mod secrets;
 mod service;
