@@ -4,8 +4,10 @@
 //! unknown keys stay as they are. Nothing here reads or writes a file.
 
 mod edit;
+mod upstream;
 
 pub use edit::{Edit, redirect, restore};
+pub use upstream::upstream;
 
 use serde_json::Value;
 use std::path::PathBuf;

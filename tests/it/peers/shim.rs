@@ -2,7 +2,7 @@
 //! environment, in the root folder.
 
 use super::peer;
-use crate::stage::{Stage, binary, upstream_status};
+use crate::stage::{SERIES, Stage, binary, upstream_status};
 use pmm_buffer::harness::wait::{DEADLINE, until, until_async};
 use pmm_buffer::harness::{Agent, Client, Mode, ReservedPort};
 use rustix::process::{Pid, Signal, kill_process};
@@ -224,4 +224,33 @@ async fn no_vmagent_or_a_circle_is_said() {
         assert_eq!(ended.expect("a child").code(), Some(1));
         assert!(shim.log().contains(said), "{}", shim.log());
     }
+}
+
+#[tokio::test]
+async fn what_is_handed_over_is_followed_without_a_restart_and_keeps_the_queue() {
+    let mut stage = Stage::with_config("", "");
+    let shim = Shim::new(&stage);
+    let (listen, data, hand_over) = (stage.launch.address, stage.data_dir(), shim.hand_over());
+    let config = format!(
+        "listen: {listen}\ndata_dir: {}\nremote_write: [{{pmm: {}}}]\n",
+        data.display(),
+        hand_over.display()
+    );
+    fs::write(stage.config(), config).expect("writable");
+    let entry = |password: &str| {
+        let basic = json!({ "username": "service_token", "password": password });
+        json!({ "url": stage.upstream.url(), "basic_auth": basic }).to_string()
+    };
+    fs::write(&hand_over, entry("old")).expect("writable");
+    stage.upstream.set_mode(Mode::Authorize(AUTHORIZATION.into()));
+    let agent = stage.start().await;
+    stage.feed().push(3).await;
+    until_async("the old password is refused", async || upstream_status(&agent).await.last_error.is_some())
+        .await;
+    // What pmm-agent starts anew hands over what PMM Server takes, and the backlog goes out.
+    let _vmagent = shim.start(&shim.link(), &[], agent.address(), &stage.upstream.url());
+    stage.delivered(3 * SERIES).await;
+    arrived(&stage, 100).await;
+    assert!(!agent.log().contains(PASSWORD) && agent.log().contains("configuration reloaded"));
+    stage.upstream.close().await;
 }
