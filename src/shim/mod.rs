@@ -5,7 +5,7 @@
 //!                └─ hand-over: URL, credentials, TLS ─▶┘
 //! ```
 //!
-//! [`plan`] takes the arguments and the environment that vmagent was meant to be started with, and says what is handed
+//! [`plan()`] takes the arguments and the environment that vmagent was meant to be started with, and says what is handed
 //! over to the buffer and what vmagent is started with instead. Settings are read as vmagent reads them: a flag beats
 //! its variable, a variable counts with `-envflag.enable` and begins with `-envflag.prefix`, a list is parted by commas.
 //! So it is the same for every PMM: flags up to 3.3, `VMAGENT_*` from 3.4, both at once.
