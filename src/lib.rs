@@ -19,6 +19,8 @@
 //! | [`replay`] | batches, verdicts, backoff; the client and its worker |
 //! | [`service`] | what a service manager is told, and the socket it passes |
 //! | [`telemetry`] | logging and metrics |
+//! | [`pmm_agent`] | pmm-agent.yaml, edited by line |
+//! | [`shim`] | what is started in place of vmagent, and hands its upstream over |
 //! | [`status`] | what `/api/v1/status` and `pmm-buffer status` show |
 //! | [`clock`] | the wall clock, passed in |
 //! | [`fault`] | what happens at a bug |
@@ -26,6 +28,7 @@
 //! | [`memory`] | how the process takes memory |
 //! | [`cmd`] | the subcommands |
 
+mod atomic_file;
 pub mod cli;
 pub mod clock;
 pub mod cmd;
@@ -36,11 +39,13 @@ pub mod harness;
 pub mod ingest;
 pub mod memory;
 pub mod model;
+pub mod pmm_agent;
 pub mod proto;
 pub mod queue;
 pub mod replay;
 pub mod server;
 pub mod service;
+pub mod shim;
 pub mod status;
 pub mod telemetry;
 pub mod wire;

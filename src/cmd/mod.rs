@@ -3,6 +3,8 @@
 pub mod check_config;
 pub mod dead_letter;
 pub mod demo;
+pub mod pmm_agent;
 pub mod queue;
 pub mod run;
 pub mod status;
+pub mod vmagent_shim;

@@ -3,6 +3,7 @@
 //! Exit status: 0 after SIGTERM or SIGINT, 64 for a configuration that cannot be used, 1 for anything else that
 //! keeps it from starting.
 
+mod follow;
 mod managed;
 mod overview;
 mod reload;
@@ -16,6 +17,7 @@ use crate::server::{self, Drained, State};
 use crate::service::{Manager, activation};
 use crate::telemetry::{Metrics, logging};
 use anyhow::Context;
+use follow::Followed;
 use overview::Overview;
 use reload::Source;
 use std::hash::{BuildHasher, RandomState};
@@ -51,7 +53,8 @@ pub fn run(args: &cli::Run) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let serve = async { Agent::start(source, loaded.config, level, passed).await?.serve().await };
+    let followed = Followed::new(loaded.followed);
+    let serve = async { Agent::start(source, loaded.config, level, passed, followed).await?.serve().await };
     let (queue, manager) = runtime.block_on(serve)?;
     // The tasks that are left hold nothing that the queue waits for.
     runtime.shutdown_background();
@@ -74,6 +77,7 @@ struct Agent {
     replays: Vec<Replay>,
     letters: Arc<DeadLetters>,
     signals: Signals,
+    followed: Followed,
 }
 
 impl Agent {
@@ -83,6 +87,7 @@ impl Agent {
         config: Config,
         level: logging::LevelHandle,
         passed: Option<net::TcpListener>,
+        followed: Followed,
     ) -> anyhow::Result<Self> {
         // Before anything is open: from here on a signal ends the agent in order.
         let signals = Signals::listen().context("cannot listen for signals")?;
@@ -115,7 +120,19 @@ impl Agent {
         let seen = overview.clone();
         let status = Arc::new(move || seen.status());
         let state = State::new(queue.appender(), server, import, metrics, status, Arc::new(wall_clock_ms));
-        Ok(Self { source, config, level, queue, listener, overview, state, replays, letters, signals })
+        Ok(Self {
+            source,
+            config,
+            level,
+            queue,
+            listener,
+            overview,
+            state,
+            replays,
+            letters,
+            signals,
+            followed,
+        })
     }
 
     /// Serves until a signal ends it, then drains. Returns the queue, to be closed, and the service manager, who is told
@@ -129,10 +146,21 @@ impl Agent {
         let own_metrics =
             tokio::spawn(server::push_own_metrics(self.state.clone(), self.config.subscribe(), host_name()));
         let signal = loop {
-            match self.signals.next().await {
+            let told = tokio::select! {
+                told = self.signals.next() => told,
+                () = self.followed.change() => Told::Reload,
+            };
+            match told {
                 Told::Reload => {
                     manager.reloading();
-                    reload::reload(&self.source, &self.config, &self.level, &self.state, &self.replays);
+                    reload::reload(
+                        &self.source,
+                        &self.config,
+                        &self.level,
+                        &self.state,
+                        &self.replays,
+                        &mut self.followed,
+                    );
                     self.letters.set_max_bytes(self.config.borrow().dead_letters.max_bytes);
                     manager.reloaded();
                 }

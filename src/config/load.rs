@@ -4,10 +4,10 @@ use super::overrides::Overrides;
 use super::problem::{Errors, Problem, Problems, Warning};
 use super::value::Reader;
 use super::yaml::{self, Value};
-use super::{Config, raw, validate};
+use super::{Config, Stamp, pmm, raw, validate};
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Far beyond any real configuration; bounds what a wrong path can make this read.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -19,6 +19,8 @@ pub struct Loaded {
     pub config: Config,
     /// In the order of the file.
     pub warnings: Vec<Warning>,
+    /// Other files that say what is in force, as they were before they were read: when one changes, load again.
+    pub followed: Vec<(PathBuf, Stamp)>,
 }
 
 /// Loads the configuration: the file, if there is one, with `overrides` in the place of what it says.
@@ -41,6 +43,16 @@ pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Loaded, Errors
     read(&text, &name, path.parent().unwrap_or(Path::new("")), overrides)
 }
 
+/// Checks one entry of `remote_write` by itself, as JSON or YAML. Files that it names need not be there.
+///
+/// # Errors
+///
+/// Everything that is wrong, without the value of a secret.
+pub fn check_entry(entry: &str) -> Result<(), Errors> {
+    let text = format!("remote_write: [{entry}]");
+    read(&text, "", Path::new("/"), &Overrides::default()).map(|_| ())
+}
+
 fn read_file(path: &Path) -> Result<String, String> {
     let explain = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => "there is no such file: see --config".to_owned(),
@@ -61,7 +73,7 @@ fn read_file(path: &Path) -> Result<String, String> {
     })
 }
 
-/// Reads a text. Looks whether the files it names are there, and does nothing else outside.
+/// Reads a text. Looks whether the files it names are there and what PMM hands over, and does nothing else outside.
 pub(super) fn read(text: &str, name: &str, folder: &Path, overrides: &Overrides) -> Result<Loaded, Errors> {
     let mut problems = Problems::new(name);
     let Some(mut tree) = yaml::parse(text, &mut problems) else {
@@ -69,6 +81,7 @@ pub(super) fn read(text: &str, name: &str, folder: &Path, overrides: &Overrides)
     };
     let is_section = matches!(tree.value, Value::Map(_) | Value::Null);
     overrides.apply(&mut tree, &mut problems);
+    let followed = pmm::fill(&mut tree, &mut problems);
     let file: raw::File = raw::read(Some(tree), &mut problems);
     if !is_section {
         // What would follow from it are no errors of their own.
@@ -86,5 +99,5 @@ pub(super) fn read(text: &str, name: &str, folder: &Path, overrides: &Overrides)
             );
         }
     }
-    Ok(Loaded { warnings: problems.finish()?, config })
+    Ok(Loaded { warnings: problems.finish()?, config, followed })
 }

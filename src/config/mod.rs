@@ -17,6 +17,7 @@ mod load;
 mod memory;
 mod oauth2;
 mod overrides;
+mod pmm;
 mod problem;
 mod prometheus;
 mod raw;
@@ -34,13 +35,15 @@ mod yaml;
 
 pub use bounds::Bounds;
 pub use effective::effective;
-pub use load::{Loaded, load};
+pub use load::{Loaded, check_entry, load};
 pub use memory::{DICTIONARY_BYTES, SERIES_BYTES, STORE_CACHE_BYTES};
 pub use overrides::Overrides;
+pub use pmm::{Stamp, stamp};
 pub use problem::{Errors, Problem, Warning};
 pub use reload::{Reload, difference};
 pub use secret::{Secret, SecretSource};
 pub use self_metrics::SelfMetrics;
+pub use transport::userinfo;
 pub use upstream::{Auth, OAuth2, Proxy, Tls, Upstream, UpstreamKind};
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -95,7 +95,7 @@ section! {
 section! {
     /// `remote_write[]`: Prometheus' keys, and `urls`, `kind` and `max_bytes_per_send`.
     RemoteWrite {
-        url, urls, name, kind, remote_timeout, max_bytes_per_send,
+        url, urls, name, pmm, kind, remote_timeout, max_bytes_per_send,
         basic_auth, authorization, oauth2, bearer_token, bearer_token_file,
         headers, tls_config, proxy_url, queue_config,
         // Known, so that a block of Prometheus pastes in; see `prometheus.rs` for what becomes of them.

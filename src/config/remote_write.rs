@@ -25,7 +25,7 @@ pub(super) fn upstream(entry: Node, single: bool, reader: &mut Reader) -> Upstre
         reader.problems.error(&spot, "an empty entry: write its `url`, or remove it");
     }
     let raw: raw::RemoteWrite = section(Some(entry), reader);
-    if is_section && raw.url.is_none() && raw.urls.is_none() {
+    if is_section && raw.url.is_none() && raw.urls.is_none() && raw.pmm.is_none() {
         reader.problems.error(&spot, "has no `url`: write where to send to");
     }
     if is_section && !single && raw.name.is_none() {

@@ -151,10 +151,15 @@ fn proxy_of(text: &str) -> Result<Proxy, &'static str> {
         Some((userinfo, host)) => (Some(userinfo), host),
         None => (None, authority),
     };
-    Ok(Proxy { url: format!("http://{host}"), basic: userinfo.map(credentials).transpose()? })
+    Ok(Proxy { url: format!("http://{host}"), basic: userinfo.map(self::userinfo).transpose()? })
 }
 
-fn credentials(userinfo: &str) -> Result<(String, Secret), &'static str> {
+/// User and password of a URL's userinfo.
+///
+/// # Errors
+///
+/// What is wrong with it, without a word of it.
+pub fn userinfo(userinfo: &str) -> Result<(String, Secret), &'static str> {
     let (username, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
     let decode = |text| {
         percent_decoded(text).ok_or("the user or password has a wrong %-escape, or a control character")

@@ -12,6 +12,7 @@ mod observing;
 mod outage;
 mod own_metrics;
 mod peers;
+mod pmm_agent;
 mod queue;
 mod secrets;
 mod service;

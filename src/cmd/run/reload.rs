@@ -1,5 +1,6 @@
-//! SIGHUP: what can be changed is changed, what cannot is said.
+//! SIGHUP, or a change of what PMM hands over: what can be changed is changed, what cannot is said.
 
+use super::follow::Followed;
 use crate::config::{self, Config, Upstream};
 use crate::queue::Appender;
 use crate::replay::Replay;
@@ -28,6 +29,7 @@ pub(super) fn reload(
     level: &LevelHandle,
     state: &State<Appender>,
     replays: &[Replay],
+    followed: &mut Followed,
 ) {
     let loaded = match source.load() {
         Ok(loaded) => loaded,
@@ -38,6 +40,7 @@ pub(super) fn reload(
             return;
         }
     };
+    *followed = Followed::new(loaded.followed);
     for warning in &loaded.warnings {
         tracing::warn!(%warning, "configuration");
     }

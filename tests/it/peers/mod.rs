@@ -21,6 +21,7 @@ mod native;
 mod observing;
 mod prometheus;
 mod remote_write;
+mod shim;
 mod skipped;
 mod vmagent;
 
