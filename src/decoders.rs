@@ -7,6 +7,7 @@
 pub mod config;
 pub mod ingest;
 pub mod model;
+pub mod pmm_agent;
 pub mod wire;
 
 pub mod queue {
