@@ -126,6 +126,16 @@ impl Store {
         found
     }
 
+    /// True where records do not read that the table of segments has.
+    pub(super) fn lacks_records(&self, found: &Found) -> bool {
+        let expected: u64 =
+            found.segments.iter().map(|segment| segment.end.position - segment.start.position).sum();
+        let from = found.segments.first().map_or(0, |first| first.start.position);
+        let mut read = 0;
+        let scanned = self.scan_readable(from, |_, _| read += 1);
+        scanned.is_err() || read < expected
+    }
+
     /// The settled position of one upstream. Asked for by its key it can be there where a walk over all of them ends at
     /// damage.
     fn upstream(&self, name: &str) -> Option<Mark> {

@@ -205,7 +205,13 @@ const OPEN_ATTEMPTS: usize = 5;
 /// are not in it. They are told from what a crash leaves by the records they held: these are missing at the log's end.
 fn refuse_short_list(path: &Path) -> Result<(), OpenError> {
     let unlisted = match Store::open_read_only(path) {
-        Ok((store, found)) if found.is_short => unlisted_tables(&store.db, path),
+        // What a crash leaves half made is in the log still: only with records missing is it what the list lost.
+        Ok((store, found)) => unlisted_tables(&store.db, path).map(|mut unlisted| {
+            if !unlisted.is_empty() && !found.is_short && !store.lacks_records(&found) {
+                unlisted.clear();
+            }
+            unlisted
+        }),
         // A list that ends too early also names logs that are long gone.
         Err(OpenError::LostLog { .. }) => unlisted_without_logs(path),
         // What does not open for reading is told by the open that follows.
@@ -216,10 +222,7 @@ fn refuse_short_list(path: &Path) -> Result<(), OpenError> {
         return Ok(());
     }
     let tables = unlisted.join(", ");
-    Err(open_error(
-        path,
-        format!("its list of files does not name {tables}, and records are missing at its end"),
-    ))
+    Err(open_error(path, format!("its list of files does not name {tables}, and records are missing")))
 }
 
 /// Names of table files in the folder that RocksDB does not know of.

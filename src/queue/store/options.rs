@@ -44,12 +44,10 @@ pub(super) fn db_options(limits: &Limits, is_new: bool, care: Care) -> Options {
     options.set_paranoid_checks(care == Care::Strict);
     // A log file that went missing is known to be.
     options.set_track_and_verify_wals_in_manifest(care == Care::Strict);
-    // The meta family is written with every commit and fills its own buffer never: without a bound it would keep every log
-    // file alive. With a little less than the records' buffer, both are flushed before that is full, and the log goes at
-    // once: a table and the log that holds the same do not stand side by side. Not flushed together with the records, as one entry of the list of files:
-    // where the last entry is damaged, RocksDB takes it for torn, and the tables that it names for nobody's. With the meta
-    // keys among them, nothing would be left that knows of the records in the others.
-    options.set_max_total_wal_size(limits.write_buffer_bytes / 8 * 7);
+    // The meta family is written with every commit and flushed never: without a bound it would keep every log
+    // file alive. Two write buffers' worth is what the records need themselves. Not less, and not flushed together with the
+    // records: where the list of files loses its last entries, the log still has the records of the tables that they named.
+    options.set_max_total_wal_size(2 * limits.write_buffer_bytes);
     // Log files are made anew: a recycled one ends in old records, which weakens the check for a torn tail.
     options.set_recycle_log_file_num(0);
     // One flush and one compaction at a time are ahead of any load this agent takes, and the host's cores
