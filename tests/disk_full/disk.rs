@@ -1,41 +1,22 @@
 //! A file system of a few MiB that can be filled and emptied.
 
+use crate::alone;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Says to a test that it runs in its own mount namespace.
-const INSIDE: &str = "DISK_FULL_INSIDE";
-
 /// Runs `body` in a process and a mount namespace of its own; `test` is the whole name of the test that
 /// calls.
 pub fn in_own_mounts(test: &str, body: impl Future<Output = ()>) {
-    if std::env::var_os(INSIDE).is_some() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        return runtime.expect("a runtime").block_on(body);
+    if alone::is_inside() {
+        return alone::block_on(body);
     }
-    // Root may be a container's, which must not make user namespaces and may make others, or the reverse.
-    let namespaces = ["--mount", "--user --map-root-user --mount"];
-    let is_allowed = |options: &&&str| {
-        let probe = Command::new("unshare").args(options.split(' ')).arg("true").output();
-        probe.expect("unshare, of util-linux").status.success()
-    };
-    let options = namespaces.iter().find(is_allowed).expect(
-        "this test mounts a small file system: run it as root, or where users may make namespaces \
-         (sysctl kernel.unprivileged_userns_clone, user.max_user_namespaces)",
+    let options = alone::allowed("--mount", &["true"]).expect(
+        "this test mounts a small file system with unshare, of util-linux: run it as root, or where users may make \
+         namespaces (sysctl kernel.unprivileged_userns_clone, user.max_user_namespaces)",
     );
-    let output = Command::new("unshare")
-        .args(options.split(' '))
-        .arg(std::env::current_exe().expect("the path of the test itself"))
-        .args(["--exact", test, "--nocapture"])
-        .env(INSIDE, "1")
-        .output()
-        .expect("unshare, of util-linux");
-    let (out, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    // A name that no test has would pass, having run nothing.
-    let has_passed = output.status.success() && out.contains("1 passed");
-    assert!(has_passed, "{test} failed in its own mount namespace:\n{out}{errors}");
+    alone::start_again(test, &options);
 }
 
 /// A tmpfs. It goes with the mount namespace of the process.

@@ -5,6 +5,8 @@
 //! the file system is gone with the process, however that ends. That takes root, or a kernel that lets users
 //! make namespaces; where neither is so, the tests fail and say it.
 
+#[path = "../common/alone.rs"]
+mod alone;
 mod disk;
 
 use disk::SmallDisk;

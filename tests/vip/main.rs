@@ -12,6 +12,8 @@
 //! Each test runs itself again in namespaces of its own, so that networks and processes are gone with it, however it ends.
 //! Where namespaces cannot be made, it says so on stderr and passes.
 
+#[path = "../common/alone.rs"]
+mod alone;
 mod network;
 mod pair;
 mod wake;

@@ -1,10 +1,9 @@
 //! Nodes, a switch between them, and an address that moves: network namespaces, made with iproute2.
 
+use crate::alone;
 use std::io::{self, Write};
 use std::process::Command;
 
-/// Says to a test that it runs in its own namespaces.
-const INSIDE: &str = "VIP_INSIDE";
 /// The new process is the first of its process namespace: with it, all its children end.
 const OWN: &str = "--net --mount --pid --fork --kill-child --mount-proc";
 /// All that the tests need of the kernel.
@@ -19,46 +18,20 @@ pub const VIP: [u8; 4] = [10, 77, 0, 100];
 /// Runs `body` in a process with a network, mounts and processes of its own; `test` is the whole name of the test that calls.
 /// Where the host lets nobody make such, it says so and runs nothing.
 pub fn in_own_network(test: &str, body: impl AsyncFnOnce()) {
-    if std::env::var_os(INSIDE).is_some() {
+    if alone::is_inside() {
         // `ip netns` keeps names there.
         run("mount", "-t tmpfs none /run");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        return runtime.expect("a runtime").block_on(body());
+        return alone::block_on(body());
     }
-    let Some(options) = allowed_options() else {
+    let Some(options) = alone::allowed(OWN, &["sh", "-c", PROBE]) else {
         // Directly, as the test runner shows nothing else of a test that passes.
         let why = "needs iproute2 and namespaces: root, or kernel.unprivileged_userns_clone";
         let _ = writeln!(io::stderr(), "{REMARK}SKIPPED {test}: {why}");
         return;
     };
-    let output = unshare(&options)
-        .arg(std::env::current_exe().expect("the path of the test itself"))
-        .args(["--exact", test, "--nocapture"])
-        .env(INSIDE, "1")
-        .output()
-        .expect("unshare, of util-linux");
-    let (out, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    for remark in errors.lines().filter(|line| line.starts_with(REMARK)) {
+    for remark in alone::start_again(test, &options).lines().filter(|line| line.starts_with(REMARK)) {
         let _ = writeln!(io::stderr(), "{remark}");
     }
-    // A name that no test has would pass, having run nothing.
-    let has_passed = output.status.success() && out.contains("1 passed");
-    assert!(has_passed, "{test} failed in its own namespaces:\n{out}{errors}");
-}
-
-fn unshare(options: &str) -> Command {
-    let mut command = Command::new("unshare");
-    command.args(options.split(' '));
-    command
-}
-
-/// Root may be a container's, which must not make user namespaces and may make others, or the reverse.
-fn allowed_options() -> Option<String> {
-    let choices = [OWN.to_owned(), format!("--user --map-root-user {OWN}")];
-    choices.into_iter().find(|options| {
-        let probe = unshare(options).args(["sh", "-c", PROBE]).output();
-        probe.is_ok_and(|probe| probe.status.success())
-    })
 }
 
 /// Runs a program to its end. Panics where it fails.
