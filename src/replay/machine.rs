@@ -280,7 +280,7 @@ impl Machine {
         // An upstream that comes back may be another one, or a newer one.
         self.packing = Packing::Zstd;
         let failure = match outcome {
-            // Its idle connection was closed: that says nothing of its state.
+            // Its connection ended between two requests: it may well be up, and is asked at once.
             Outcome::Failed { is_stale: true, .. } => return,
             Outcome::Failed { failure, .. } => Some(*failure),
             Outcome::Answered(_) => None,

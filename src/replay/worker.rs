@@ -224,15 +224,15 @@ impl Worker {
         if target.is_probe {
             return;
         }
+        let was_up = delivery.outage.down_since().is_none();
+        let repeated = if was_up && outcome.is_sign_of_a_crash() { self.take_back(delivery, now) } else { 0 };
         if matches!(outcome, Outcome::Failed { is_stale: true, .. }) {
-            return self.lost_between(delivery, &error, now);
+            return self.lost_between(delivery, &error, repeated);
         }
         if target.url == delivery.route.url {
             delivery.route.left = Some(Left { reason, error: error.clone() });
         }
         let is_next_url_asked = !matches!(delivery.machine.next(), Action::Wait(_));
-        let was_up = delivery.outage.down_since().is_none();
-        let repeated = if was_up && outcome.is_sign_of_a_crash() { self.take_back(delivery, now) } else { 0 };
         if is_next_url_asked {
             // Only when all of them were tried is the upstream away.
             return;
@@ -253,13 +253,9 @@ impl Worker {
         }
     }
 
-    /// The connection ended between two requests. Where that is a sign of a server that was away, what it may have lost is sent
-    /// again; the upstream is asked at once.
-    fn lost_between(&mut self, delivery: &mut Delivery, error: &str, now: Instant) {
-        if delivery.outage.down_since().is_some() {
-            return;
-        }
-        let repeated = self.take_back(delivery, now);
+    /// The connection ended between two requests: the upstream is asked again at once, and what it may have lost in the meantime
+    /// is sent again.
+    fn lost_between(&self, delivery: &mut Delivery, error: &str, repeated: u64) {
         if repeated > 0
             && let Some(suppressed) = delivery.may_log("lost_between")
         {
