@@ -27,7 +27,7 @@ pub struct Upstream {
     /// Deadline of one request. Default 30 s, 1 s to 49 s: the proxies in front of PMM Server cut a request
     /// off at 50 s, and its outcome would never be known.
     pub remote_timeout: Duration,
-    /// Samples in one request. Default 10 000, 1 to 1 000 000.
+    /// Samples in one request. Default 150 000, 1 to 1 000 000.
     pub max_samples_per_send: usize,
     /// Bytes in one request, before compression. Default 8 MiB, 64 KiB to 32 MiB, which is what PMM Server
     /// takes.

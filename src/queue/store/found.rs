@@ -128,12 +128,10 @@ impl Store {
 
     /// True where records do not read that the table of segments has.
     pub(super) fn lacks_records(&self, found: &Found) -> bool {
-        let expected: u64 =
-            found.segments.iter().map(|segment| segment.end.position - segment.start.position).sum();
-        let from = found.segments.first().map_or(0, |first| first.start.position);
+        let (Some(first), Some(last)) = (found.segments.first(), found.segments.last()) else { return false };
         let mut read = 0;
-        let scanned = self.scan_readable(from, |_, _| read += 1);
-        scanned.is_err() || read < expected
+        let scanned = self.scan_readable(first.start.position, |_, _| read += 1);
+        scanned.is_err() || read < last.end.position - first.start.position
     }
 
     /// The settled position of one upstream. Asked for by its key it can be there where a walk over all of them ends at

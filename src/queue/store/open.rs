@@ -202,11 +202,12 @@ fn open_moving(open: impl Fn() -> Result<DB, rocksdb::Error>) -> Result<DB, rock
 const OPEN_ATTEMPTS: usize = 5;
 
 /// Refuses a store whose list of files ends too early: RocksDB would take it for an older one, and delete the tables that
-/// are not in it. They are told from what a crash leaves by the records they held: these are missing at the log's end.
+/// are not in it. They are told from what a crash leaves half made by the records they held: those of such a table are in the
+/// log still, these are missing.
 fn refuse_short_list(path: &Path) -> Result<(), OpenError> {
     let unlisted = match Store::open_read_only(path) {
-        // What a crash leaves half made is in the log still: only with records missing is it what the list lost.
         Ok((store, found)) => unlisted_tables(&store.db, path).map(|mut unlisted| {
+            // Every record is read where there are such tables, and only there.
             if !unlisted.is_empty() && !found.is_short && !store.lacks_records(&found) {
                 unlisted.clear();
             }
