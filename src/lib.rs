@@ -29,6 +29,7 @@
 //! | [`cmd`] | the subcommands |
 
 mod atomic_file;
+pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod cmd;
