@@ -58,7 +58,7 @@ fn measure_one<T: Target>(
     stage.append_all(scrapes(&mut targets, 0, scraped))?;
     let backlog = stage.backlog();
     let a_sample = |bytes: u64| bytes as f64 / backlog.samples as f64;
-    let open = stage.disk_bytes();
+    let open = stage.settled_disk_bytes()?;
     let closed = stage.close()?;
     report.bounded(format!("bytes a sample, {name}: records"), most, a_sample(backlog.bytes));
     report.bounded(format!("bytes a sample, {name}: folder"), most, a_sample(open));

@@ -11,7 +11,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
@@ -21,6 +21,10 @@ const UPSTREAM: &str = "pmm";
 
 /// Pushes that wait for their answer at once while a queue is filled.
 const IN_FLIGHT: usize = 64;
+
+/// How long a folder may go on changing when nothing is appended, and the time between two looks.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(10);
+const SETTLE_PAUSE: Duration = Duration::from_millis(250);
 
 /// A folder on the disk that is measured.
 pub fn folder() -> anyhow::Result<TempDir> {
@@ -101,9 +105,19 @@ impl Stage {
         self.reader.backlog()
     }
 
-    /// What the folder takes of the file system.
-    pub fn disk_bytes(&self) -> u64 {
-        self.queue.view().status().disk_bytes
+    /// What the folder takes of the file system, once no flush is under way: at its end one deletes the log that its table
+    /// takes the place of. Told by two looks that are the same.
+    pub fn settled_disk_bytes(&self) -> anyhow::Result<u64> {
+        let deadline = Instant::now() + SETTLE_PATIENCE;
+        let mut before = None;
+        while Instant::now() < deadline {
+            let now = self.queue.view().status().disk_bytes;
+            if before.replace(now) == Some(now) {
+                return Ok(now);
+            }
+            std::thread::sleep(SETTLE_PAUSE);
+        }
+        anyhow::bail!("the folder of the queue still changes after {SETTLE_PATIENCE:?}")
     }
 
     /// Closes the queue. Returns what the folder takes then.

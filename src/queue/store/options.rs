@@ -44,10 +44,10 @@ pub(super) fn db_options(limits: &Limits, is_new: bool, care: Care) -> Options {
     options.set_paranoid_checks(care == Care::Strict);
     // A log file that went missing is known to be.
     options.set_track_and_verify_wals_in_manifest(care == Care::Strict);
-    // The meta family is written with every commit and flushed never: without a bound it would keep every log
-    // file alive. Two write buffers' worth is what the records need themselves. Not less, and not flushed together with the
-    // records: where the list of files loses its last entries, the log still has the records of the tables that they named.
-    options.set_max_total_wal_size(2 * limits.write_buffer_bytes);
+    // The meta family is written with every commit and flushed never: without a bound it would keep every log file alive. At
+    // the bound RocksDB flushes both families and deletes the log. Just below a write buffer, it comes before the records'
+    // own flush, after which table and log would hold the same records until the next one.
+    options.set_max_total_wal_size(limits.write_buffer_bytes / 8 * 7);
     // Log files are made anew: a recycled one ends in old records, which weakens the check for a torn tail.
     options.set_recycle_log_file_num(0);
     // One flush and one compaction at a time are ahead of any load this agent takes, and the host's cores
