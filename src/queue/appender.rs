@@ -3,11 +3,8 @@
 use super::Position;
 use super::shared::Shared;
 use crate::model::Push;
-use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
-
-/// Commands that may wait; the memory of pushes is bounded by the server's budget, not by this.
-pub(super) const CHANNEL: usize = 1024;
+use std::sync::{Arc, mpsc};
+use tokio::sync::oneshot;
 
 /// Why a push was not stored. The pusher gets 503 with Retry-After for every one of these.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -42,6 +39,7 @@ pub(super) enum Command {
 /// Appends pushes; cheap to clone.
 #[derive(Clone)]
 pub struct Appender {
+    /// Has no bound of its own: the memory of what waits is bounded by the server's budget.
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) shared: Arc<Shared>,
 }
@@ -54,7 +52,7 @@ impl Appender {
     pub async fn append(&self, push: Push, accepted_ms: i64) -> Result<Position, AppendError> {
         let (reply, answer) = oneshot::channel();
         let command = Command::Append { push, accepted_ms, reply };
-        self.commands.send(command).await.map_err(|_| AppendError::ShuttingDown)?;
+        self.commands.send(command).map_err(|_| AppendError::ShuttingDown)?;
         answer.await.unwrap_or(Err(AppendError::ShuttingDown))
     }
 

@@ -22,9 +22,10 @@ use crate::config::{self, SyncMode};
 use crate::model::Push;
 use crate::service::Heartbeat;
 use crate::telemetry::Metrics;
+use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
 
 /// A group takes no further push beyond this many bytes in memory.
 const GROUP_BYTES: usize = 8 << 20;
@@ -58,39 +59,39 @@ pub(super) struct Committer {
 const TICK: Duration = Duration::from_secs(1);
 
 impl Committer {
-    /// Works until it is closed or every handle is gone. Blocks; run it on a thread of its own.
-    pub(super) fn run(mut self, mut commands: mpsc::Receiver<Command>) {
-        let timer = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        let timer = timer.expect("BUG: a runtime with nothing but a timer needs nothing of the system");
+    /// Works until it is closed or every handle is gone. Blocks; run it on a thread of its own. What was asked behind the
+    /// close is not carried out: who waits for it hears that the queue shuts down.
+    pub(super) fn run(mut self, commands: mpsc::Receiver<Command>) {
         let tick = match self.settings.sync {
             SyncMode::Always => TICK,
             SyncMode::Interval => TICK.min(self.settings.sync_interval),
         };
         loop {
             self.heartbeat.beat();
-            let waited = timer.block_on(async { tokio::time::timeout(tick, commands.recv()).await });
-            match waited {
-                Ok(None) => break,
-                Ok(Some(command)) => self.turn(command, &mut commands),
-                Err(_) => self.tick(),
+            match commands.recv_timeout(tick) {
+                Ok(command) => {
+                    if self.turn(command, &commands).is_break() {
+                        break;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => self.tick(),
+                Err(RecvTimeoutError::Disconnected) => break,
             }
         }
         self.finish();
     }
 
-    /// Takes `first` and what waits behind it, up to the bound, and carries it out.
-    pub(super) fn turn(&mut self, first: Command, commands: &mut mpsc::Receiver<Command>) {
+    /// Takes `first` and what waits behind it, up to the bound, and carries it out. Breaks at a close.
+    pub(super) fn turn(&mut self, first: Command, commands: &mpsc::Receiver<Command>) -> ControlFlow<()> {
         let mut group = Vec::new();
         let mut is_damaged = false;
-        if gather(first, commands, &mut group, &mut is_damaged) {
-            // Nobody gets in behind this; what is in the channel is still received and committed.
-            commands.close();
-        }
+        let flow = gather(first, commands, &mut group, &mut is_damaged);
         if is_damaged {
             self.encoder.restart();
         }
         self.commit(&mut group);
         self.sync_if_due();
+        flow
     }
 
     /// Everyone who could ask for anything is gone.
@@ -255,13 +256,13 @@ impl Committer {
     }
 }
 
-/// Takes `first` and what waits behind it, up to the bound. Returns true when it came to a close.
+/// Takes `first` and what waits behind it, up to the bound, or up to a close: then it breaks.
 fn gather(
     first: Command,
-    commands: &mut mpsc::Receiver<Command>,
+    commands: &mpsc::Receiver<Command>,
     group: &mut Vec<Waiting>,
     is_damaged: &mut bool,
-) -> bool {
+) -> ControlFlow<()> {
     let mut bytes = 0;
     let mut next = Some(first);
     while let Some(command) = next {
@@ -272,11 +273,11 @@ fn gather(
             }
             Command::Acked => {}
             Command::Damaged => *is_damaged = true,
-            Command::Close => return true,
+            Command::Close => return ControlFlow::Break(()),
         }
         next = if bytes < GROUP_BYTES { commands.try_recv().ok() } else { None };
     }
-    false
+    ControlFlow::Continue(())
 }
 
 fn answer_all(group: &mut Vec<Waiting>, answer: &Result<Position, AppendError>) {

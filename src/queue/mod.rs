@@ -73,10 +73,9 @@ use retention::{Footprint, Limits};
 use shared::Shared;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use store::{Batch as WriteBatch, Found, Store, StoreError};
-use tokio::sync::mpsc::{self, error::TrySendError};
 
 /// How a queue is opened.
 #[derive(Clone)]
@@ -204,7 +203,7 @@ impl Queue {
             footprint: Footprint::of(store.disk_bytes()),
             is_out_of_space: false,
         };
-        let (commands, receiver) = mpsc::channel(appender::CHANNEL);
+        let (commands, receiver) = mpsc::channel();
         let (taken, max_bytes) = (vec![false; upstreams.len()], options.settings.max_bytes);
         let queue = Self { store, shared, metrics, commands, committer: None, heartbeat, max_bytes, taken };
         Ok((queue, committer, receiver))
@@ -256,11 +255,8 @@ impl Queue {
 impl Drop for Queue {
     fn drop(&mut self) {
         let Some(committer) = self.committer.take() else { return };
-        // Not `blocking_send`, which panics in a task. The committer empties the channel; where it is closed, the committer
-        // ended before us.
-        while let Err(TrySendError::Full(_)) = self.commands.try_send(Command::Close) {
-            std::thread::yield_now();
-        }
+        // Fails where the committer ended before us.
+        let _ = self.commands.send(Command::Close);
         // A panic of the committer aborts the process, so there is nothing to learn from the handle.
         let _ = committer.join();
     }

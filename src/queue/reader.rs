@@ -14,9 +14,9 @@ use crate::status::human::moment;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::UpstreamReasonLabel;
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Instant;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 /// Bounds of one read; at least one record is returned, however large.
 #[derive(Debug, Clone, Copy)]
@@ -133,8 +133,8 @@ impl Reader {
         let samples: u64 = gaps.iter().map(|gap| gap.to.samples_since(gap.from.max(from))).sum();
         let label = UpstreamReasonLabel { upstream: self.name.clone(), reason: "damaged" };
         self.metrics.samples_dropped.get_or_create(&label).inc_by(samples);
-        // Where the channel is full, the interval that is being written may be lost too, up to its end.
-        let _ = self.commands.try_send(Command::Damaged);
+        // Fails where the queue is closed, and nothing more is written.
+        let _ = self.commands.send(Command::Damaged);
         let (from_ms, to_ms) = self.shared.accepted_between(first.from.position, last.to.position);
         tracing::error!(
             upstream = %self.name,
@@ -164,9 +164,9 @@ impl Reader {
         }
     }
 
-    /// The position is in memory already, and every commit carries it: a full channel needs no word.
+    /// A settled position moved. Where the queue is closed, the next start goes on before it and repeats.
     fn tell_committer(&self) {
-        let _ = self.commands.try_send(Command::Acked);
+        let _ = self.commands.send(Command::Acked);
     }
 
     /// Goes back to the first position not acked: what was read since will be read again.

@@ -109,7 +109,7 @@ impl Driven {
     /// Carries out everything that was asked, then what is due without.
     fn settle(&mut self) {
         while let Ok(command) = self.commands.try_recv() {
-            self.committer.turn(command, &mut self.commands);
+            let _ = self.committer.turn(command, &self.commands);
         }
         self.committer.tick();
     }
