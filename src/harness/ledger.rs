@@ -17,7 +17,7 @@
 use crate::model::{Push, Sample};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use xxhash_rust::xxh3::xxh3_128;
+use twox_hash::XxHash3_128;
 
 /// What became of the samples, all counted in samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -102,7 +102,7 @@ impl Ledger {
     /// be later than those it had before.
     pub fn pushed(&mut self, push: &Push) {
         for series in push.series() {
-            let track = self.series.entry(xxh3_128(series.labels)).or_default();
+            let track = self.series.entry(XxHash3_128::oneshot(series.labels)).or_default();
             series.samples.iter().for_each(|sample| track.push(sample));
             self.pushed += series.samples.len() as u64;
         }
@@ -111,7 +111,7 @@ impl Ledger {
     /// Notes that a push was answered with success.
     pub fn answered(&mut self, push: &Push) {
         for series in push.series() {
-            let track = self.series.entry(xxh3_128(series.labels)).or_default();
+            let track = self.series.entry(XxHash3_128::oneshot(series.labels)).or_default();
             for sample in series.samples {
                 let at = track.find(sample).expect("BUG: what is answered was pushed");
                 if track.flags[at] & ANSWERED == 0 {
@@ -126,7 +126,7 @@ impl Ledger {
     /// Notes what arrived in one request, in its order.
     pub fn arrived(&mut self, push: &Push) {
         for series in push.series() {
-            let Some(track) = self.series.get_mut(&xxh3_128(series.labels)) else {
+            let Some(track) = self.series.get_mut(&XxHash3_128::oneshot(series.labels)) else {
                 self.made_up += series.samples.len() as u64;
                 continue;
             };

@@ -13,7 +13,7 @@ use super::{OpenError, Position};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::path::Path;
-use xxhash_rust::xxh3::xxh3_128;
+use twox_hash::XxHash3_128;
 
 /// What is read at once: bounds the memory of a survey, with the hashes of the series.
 const AT_ONCE: ReadLimit = ReadLimit { records: 256, samples: 100_000, bytes: 8 << 20 };
@@ -139,7 +139,7 @@ impl Look {
             self.losses.extend(run.gaps.iter().map(|gap| loss(gap, last_ms, segment)));
             last_ms = run.pending.last().map(|(_, accepted_ms)| *accepted_ms).or(last_ms);
             at = run.at;
-            series.extend(run.merge.label_sections().map(xxh3_128));
+            series.extend(run.merge.label_sections().map(XxHash3_128::oneshot));
             progress(at.bytes.saturating_sub(segment.start.bytes));
         }
         let accepted = (segment.first_accepted_ms, segment.last_accepted_ms);

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use xxhash_rust::xxh3::xxh3_64;
+use twox_hash::XxHash3_64;
 
 /// The same is sent again after this long, as Prometheus does (`metadata_config.send_interval`): an upstream may have been
 /// replaced.
@@ -43,7 +43,7 @@ impl Due<'_> {
         if sent.len() >= MOST {
             sent.clear();
         }
-        let hash = xxh3_64(field);
+        let hash = XxHash3_64::oneshot(field);
         let before = sent.entry(hash).or_insert(i64::MIN);
         // Also where the clock was set back.
         let is_due = self.now_ms.checked_sub(*before).is_none_or(|since| !(0..INTERVAL_MS).contains(&since));

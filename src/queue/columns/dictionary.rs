@@ -18,7 +18,7 @@ use super::encoder::Ready;
 use crate::model::Span;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
-use xxhash_rust::xxh3::xxh3_64;
+use twox_hash::XxHash3_64;
 
 /// Labels of its own that a section of a host has, as a rule. Where there are more, on average, no more are looked for: what
 /// is known of them would outgrow [`SERIES_BYTES`](crate::config::SERIES_BYTES).
@@ -82,7 +82,7 @@ impl Dictionary {
 
     /// Where a label stands; it is put there if it does not stand anywhere.
     fn place(&mut self, label: &[u8]) -> Result<Span, DecodeError> {
-        let hash = xxh3_64(label);
+        let hash = XxHash3_64::oneshot(label);
         if let Some(place) = self.known.get(&hash)
             && self.bytes[place.range()] == *label
         {

@@ -9,7 +9,7 @@ use crate::model::{Push, Sample, SeriesView};
 use crate::wire::put_varint;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use xxhash_rust::xxh3::xxh3_128;
+use twox_hash::XxHash3_128;
 
 /// An interval goes on until what follows the labels outweighs them so many times: they cost a sixteenth at most.
 const LABEL_SHARE: usize = 16;
@@ -136,7 +136,7 @@ impl Encoder {
     /// The reference of a label section; a new one brings its labels along.
     #[inline]
     fn reference(&mut self, labels: &[u8], expected: u32) -> u32 {
-        let hash = xxh3_128(labels);
+        let hash = XxHash3_128::oneshot(labels);
         if self.hashes.get(expected as usize) == Some(&hash) {
             return expected;
         }
