@@ -42,6 +42,9 @@ const EXEMPLARS: u32 = 3;
 const HISTOGRAMS: u32 = 4;
 const VALUE: u32 = 1;
 const TIMESTAMP: u32 = 2;
+/// As these fields of a sample begin.
+const VALUE_TAG: u8 = (VALUE as u8) << 3 | FIXED64;
+const TIMESTAMP_TAG: u8 = (TIMESTAMP as u8) << 3 | VARINT;
 const EXEMPLAR_VALUE: u32 = 2;
 const EXEMPLAR_TIMESTAMP: u32 = 3;
 
@@ -230,9 +233,9 @@ pub fn append_exemplar(out: &mut Vec<u8>, labels: &[u8], value: f64, timestamp: 
 
 #[inline]
 fn put_sample(out: &mut Vec<u8>, sample: &Sample) {
-    out.push((VALUE as u8) << 3 | FIXED64);
+    out.push(VALUE_TAG);
     out.extend_from_slice(&sample.value.to_bits().to_le_bytes());
-    out.push((TIMESTAMP as u8) << 3 | VARINT);
+    out.push(TIMESTAMP_TAG);
     put_varint(out, sample.timestamp as u64);
 }
 
@@ -317,6 +320,8 @@ impl Walk {
     /// Reads the fields of a `TimeSeries`.
     fn time_series(&mut self, body: &[u8], message: Range<usize>) -> Result<(), WireError> {
         let mut fields = Fields::of(body, message);
+        // Nearly all labels are short and stand together: they are one run, whatever their number.
+        self.labels.add(body, fields.skip_short(labels::LABEL_TAG));
         while let Some(field) = fields.next()? {
             match field.number {
                 labels::LABELS => {
@@ -345,9 +350,20 @@ impl Walk {
         if !self.allowance.take(1) {
             return Err(WireError::too_large(field.whole.start, "too many samples for the size of the body"));
         }
+        let message = field.bytes()?;
+        if !self.has_carried
+            && let Some(sample) = plain_sample(body, message.clone())
+        {
+            self.builder.sample(sample);
+            return Ok(());
+        }
+        self.any_sample(body, message)
+    }
+
+    fn any_sample(&mut self, body: &[u8], message: Range<usize>) -> Result<(), WireError> {
         let mut sample = Sample { value: 0.0, timestamp: 0 };
         let mut others = Vec::new();
-        let mut fields = Fields::of(body, field.bytes()?);
+        let mut fields = Fields::of(body, message);
         while let Some(field) = fields.next()? {
             match field.number {
                 VALUE => sample.value = f64::from_bits(field.fixed64()?),
@@ -406,6 +422,16 @@ impl Walk {
         body.extend_from_slice(&self.tail);
         self.builder.finish_over(body)
     }
+}
+
+/// The sample of this message as nearly all are written: a value, then a time, and nothing else. None where it is of another
+/// form, or wrong.
+#[inline]
+fn plain_sample(body: &[u8], message: Range<usize>) -> Option<Sample> {
+    let mut fields = Fields::of(body, message);
+    let bits = fields.skip_byte(VALUE_TAG)?.fixed64().ok()?;
+    let time = fields.skip_byte(TIMESTAMP_TAG)?.varint().ok()?;
+    fields.is_at_end().then(|| Sample { value: f64::from_bits(bits), timestamp: time as i64 })
 }
 
 /// The number of `timeseries` fields, as far as the body can be read.

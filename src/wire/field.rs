@@ -119,6 +119,28 @@ impl<'a> Fields<'a> {
         Ok(Some(Field { number, payload, whole: start..self.at }))
     }
 
+    /// Moves on over fields that follow one another, each of this tag and shorter than 128 bytes. Returns where they stand.
+    #[inline]
+    pub fn skip_short(&mut self, tag: u8) -> Range<usize> {
+        let start = self.at;
+        while let Some((&[first, length @ ..0x80], rest)) = self.bytes[self.at..].split_first_chunk()
+            && first == tag
+            && usize::from(length) <= rest.len()
+        {
+            self.at += 2 + usize::from(length);
+        }
+        start..self.at
+    }
+
+    /// Moves on over this byte; none where another one stands there.
+    #[inline]
+    pub fn skip_byte(&mut self, byte: u8) -> Option<&mut Self> {
+        (self.bytes.get(self.at) == Some(&byte)).then(|| {
+            self.at += 1;
+            self
+        })
+    }
+
     #[inline]
     fn take(&mut self, length: u64) -> Result<Range<usize>, WireError> {
         let left = self.bytes.len() - self.at;

@@ -7,6 +7,8 @@ const NAME: u32 = 1;
 const VALUE: u32 = 2;
 /// `labels` of `TimeSeries`.
 pub(super) const LABELS: u32 = 1;
+/// As a field of it begins.
+pub(super) const LABEL_TAG: u8 = (LABELS as u8) << 3 | BYTES;
 
 /// One label of a section. Names and values are bytes: whether they are UTF-8 is for upstreams to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,15 +35,6 @@ impl<'a> Labels<'a> {
         self.fields.at()
     }
 
-    #[inline]
-    fn read(&mut self) -> Result<Option<Label<'a>>, WireError> {
-        if let Some((label, length)) = short_label(&self.section[self.fields.at()..]) {
-            self.fields.skip(length);
-            return Ok(Some(label));
-        }
-        self.read_any()
-    }
-
     fn read_any(&mut self) -> Result<Option<Label<'a>>, WireError> {
         let Some(field) = self.fields.next()? else { return Ok(None) };
         if field.number != LABELS {
@@ -58,14 +51,10 @@ impl<'a> Labels<'a> {
         }
         Ok(Some(label))
     }
-}
 
-impl<'a> Iterator for Labels<'a> {
-    type Item = Result<Label<'a>, WireError>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        let read = self.read();
+    #[inline(never)]
+    fn next_any(&mut self) -> Option<Result<Label<'a>, WireError>> {
+        let read = self.read_any();
         if read.is_err() {
             self.fields = Fields::of(&[], 0..0);
         }
@@ -73,11 +62,24 @@ impl<'a> Iterator for Labels<'a> {
     }
 }
 
+impl<'a> Iterator for Labels<'a> {
+    type Item = Result<Label<'a>, WireError>;
+
+    // A caller's loop has the short form in it, and calls nothing for nearly all labels.
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        let Some((label, length)) = short_label(&self.section[self.fields.at()..]) else {
+            return self.next_any();
+        };
+        self.fields.skip(length);
+        Some(Ok(label))
+    }
+}
+
 /// The label that `rest` begins with, as nearly all are written: name, value, and nothing else, each below 128 bytes. With
 /// its length; none where it is of another form, or wrong.
-#[inline]
+#[inline(always)]
 fn short_label(rest: &[u8]) -> Option<(Label<'_>, usize)> {
-    const LABEL_TAG: u8 = (LABELS as u8) << 3 | BYTES;
     const NAME_TAG: u8 = (NAME as u8) << 3 | BYTES;
     const VALUE_TAG: u8 = (VALUE as u8) << 3 | BYTES;
     let (&[LABEL_TAG, length @ ..0x80, NAME_TAG, name_length @ ..0x80], rest) = rest.split_first_chunk()?
