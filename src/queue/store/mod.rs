@@ -4,15 +4,19 @@
 //! |---|---|
 //! | `open` | opens, repairs, refuses what it would make worse |
 //! | `found` | what is in a store that was opened, sound or not |
+//! | `heads` | mends what RocksDB would never get past in its logs |
 //! | `options` | RocksDB's options with their reasons |
 //! | `journal` | RocksDB's own log lines, among the agent's |
 
 mod found;
+mod heads;
 mod journal;
 mod open;
 mod options;
 
 pub use found::Found;
+#[cfg(test)]
+pub use heads::entries_for_test;
 use options::{META, RECORDS};
 
 use super::segment::{self, Segment};

@@ -1,5 +1,6 @@
 //! Opens a store: with full care, with less where it is damaged, and not at all where that would make things worse.
 
+use super::heads::{self, BadHead};
 use super::options::{META, db_options, families, meta_options};
 use super::{Batch, FORMAT_VERSION, Found, Store, StoreError};
 use crate::config::{self, STORE_CACHE_BYTES};
@@ -8,8 +9,8 @@ use crate::queue::retention::Limits;
 use crate::queue::witness::Witness;
 use crate::queue::{OpenError, keys};
 use rocksdb::{Cache, DB};
-use std::fs;
 use std::path::Path;
+use std::{fs, io};
 
 /// How a store is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +31,12 @@ impl Store {
     pub fn open(path: &Path, upstreams: &[String], limits: &Limits) -> Result<(Self, Found), OpenError> {
         let folder = Folder::prepare(path)?;
         let is_new = folder.is_new;
+        let mut damage = Vec::new();
         if !is_new {
+            damage = mend_heads(path)?;
             refuse_short_list(path)?;
         }
-        let of_folder = |error| OpenError::Folder { path: path.to_owned(), error };
-        let mut damage = Vec::new();
+        let of_folder = |error| of_folder(path, error);
         let db = match open_db(path, limits, is_new, Care::Strict) {
             Ok(db) => db,
             Err(error) if !is_new && is_damage(&error) => {
@@ -72,6 +74,7 @@ impl Store {
     /// how it stood at this moment.
     pub fn open_read_only(path: &Path) -> Result<(Self, Found), OpenError> {
         folder::expect_store(path)?;
+        refuse_bad_heads(path)?;
         let limits = Limits::of(&config::Queue::default());
         let mut damage = Vec::new();
         let opened = open_moving(|| open_db_read_only(path, &limits, Care::Strict));
@@ -95,6 +98,7 @@ impl Store {
     /// Makes a store that does not open usable again, from the files that are left: their list is made anew, the log is
     /// turned into tables. What does not read is moved to `lost` in the folder; nothing is deleted.
     pub fn repair(path: &Path) -> Result<(), OpenError> {
+        mend(path, heads::bad_heads_of_logs)?;
         let limits = Limits::of(&config::Queue::default());
         DB::repair(&db_options(&limits, false, Care::Salvage), path)
             .map_err(|error| open_error(path, error.into_string()))
@@ -185,6 +189,40 @@ fn open_db_read_only(path: &Path, limits: &Limits, care: Care) -> Result<DB, roc
     // are not tracked any more, and has nothing to note it with). The price: a store that lost a log is not opened.
     options.set_track_and_verify_wals_in_manifest(true);
     DB::open_cf_descriptors_read_only(&options, path, families(limits), false)
+}
+
+/// Mends what RocksDB would never get past in its logs and its list of files. Returns what that was, in words.
+///
+/// A list that does not become whole by it is left as it is.
+fn mend_heads(path: &Path) -> Result<Vec<String>, OpenError> {
+    let of_list = heads::bad_heads_of_list(path).map_err(|error| of_folder(path, error))?;
+    if let Some(head) = of_list.iter().find(|head| !head.is_known()) {
+        return Err(open_error(path, head.to_string()));
+    }
+    let mut mended = mend(path, heads::bad_heads_of_list)?;
+    mended.extend(mend(path, heads::bad_heads_of_logs)?);
+    Ok(mended)
+}
+
+fn mend(path: &Path, find: impl FnOnce(&Path) -> io::Result<Vec<BadHead>>) -> Result<Vec<String>, OpenError> {
+    let of_folder = |error| of_folder(path, error);
+    let heads = find(path).map_err(of_folder)?;
+    heads.iter().try_for_each(BadHead::mend).map_err(of_folder)?;
+    Ok(heads.iter().map(BadHead::to_string).collect())
+}
+
+/// Refuses, for a look that may change nothing, what RocksDB would never get past.
+fn refuse_bad_heads(path: &Path) -> Result<(), OpenError> {
+    for find in [heads::bad_heads_of_list, heads::bad_heads_of_logs] {
+        if let Some(head) = find(path).map_err(|error| of_folder(path, error))?.first() {
+            return Err(OpenError::LostLog { path: path.to_owned(), what: head.to_string() });
+        }
+    }
+    Ok(())
+}
+
+fn of_folder(path: &Path, error: io::Error) -> OpenError {
+    OpenError::Folder { path: path.to_owned(), error }
 }
 
 /// Opens a store that an agent may have open: between reading the list of files and opening them, some may go.

@@ -3,6 +3,7 @@
 //! all of it back.
 
 use super::*;
+use crate::queue::store::entries_for_test;
 use crate::queue::survey::{SurveyError, survey};
 use crate::telemetry::metrics::UpstreamReasonLabel;
 use std::collections::BTreeMap;
@@ -246,6 +247,32 @@ fn a_damaged_list_of_files_that_is_refused_can_be_repaired_without_loss() {
         }
     }
     assert!(refused > 10, "{refused} cases");
+}
+
+/// A type that says the file was recycled: RocksDB's reader would stay there for ever, or pass over the whole file.
+#[test]
+fn a_flipped_bit_in_the_type_of_an_entry_is_put_right() {
+    const TYPE_AT: usize = 6;
+    let folder = copied();
+    let files = content(&folder.path().join("queue"));
+    let read = |name: &str| name.starts_with("MANIFEST") || name.ends_with(".log");
+    for (name, bytes) in files.iter().filter(|(name, _)| read(name)) {
+        let entries = entries_for_test(bytes);
+        for at in [entries[0], entries[entries.len() / 2], entries[entries.len() - 1]] {
+            let what = format!("{name}: the entry at {at}");
+            let mut fixture = over(&folder);
+            harm(&fixture.path().join(name), Harm::Flip { at: (at + TYPE_AT) as u64, bit: 2 });
+            assert_eq!(look(&fixture, &what), None, "{what}: it can only be looked at once it is mended");
+            if name.ends_with(".log") {
+                let broken = tempfile::tempdir().unwrap();
+                copy_folder(&fixture.path(), &broken.path().join("queue")).unwrap();
+                repair(&broken.path().join("queue")).unwrap();
+            }
+            fixture.open();
+            assert_eq!(read_all(&mut fixture).read, (0..RECORDS).collect::<Vec<_>>(), "{what}");
+            goes_on(&mut fixture, &what);
+        }
+    }
 }
 
 #[test]
