@@ -95,6 +95,20 @@ fn harms_of_the_end(length: u64) -> impl Iterator<Item = Harm> {
     bits.map(|bit| Harm::Flip { at: bit / 8, bit: (bit % 8) as u8 })
 }
 
+/// Flips in the heads of the first, the middle and the last entry of a log or a list of files, which say where the others are.
+/// All of them with a hundred flips a file and more, else one in so many.
+fn harms_of_heads(name: &str, path: &Path) -> Vec<Harm> {
+    const HEAD: u64 = 7;
+    if !name.ends_with(".log") && !name.starts_with("MANIFEST") {
+        return Vec::new();
+    }
+    let entries = entries_for_test(&fs::read(path).unwrap());
+    let step = if flips() >= 100 { 1 } else { 23 };
+    let places = [entries[0], entries[entries.len() / 2], entries[entries.len() - 1]];
+    let bits = places.into_iter().flat_map(|at| at as u64 * 8..(at as u64 + HEAD) * 8).step_by(step);
+    bits.map(|bit| Harm::Flip { at: bit / 8, bit: (bit % 8) as u8 }).collect()
+}
+
 /// What `queue verify` makes of a store before it is opened: the samples that it finds lost, none where it cannot look.
 /// Nothing in the folder changes.
 fn look(fixture: &Fixture, what: &str) -> Option<u64> {
@@ -156,8 +170,9 @@ fn any_damage_of_tables_and_log_costs_what_it_touches_and_is_counted() {
     assert!(names.iter().filter(|name| name.ends_with(".sst")).count() >= 3, "{names:?}");
     let (mut cases, mut unseen) = (0, 0);
     for name in names.iter().filter(|name| !name.starts_with("MANIFEST") && *name != "CURRENT") {
-        let length = fs::metadata(folder.path().join("queue").join(name)).unwrap().len();
-        for case in harms(length, flips()) {
+        let path = folder.path().join("queue").join(name);
+        let length = fs::metadata(&path).unwrap().len();
+        for case in harms(length, flips()).into_iter().chain(harms_of_heads(name, &path)) {
             let what = format!("{name}: {case:?}");
             let mut fixture = over(&folder);
             harm(&fixture.path().join(name), case);
@@ -223,8 +238,10 @@ fn a_damaged_list_of_files_that_is_refused_can_be_repaired_without_loss() {
     let names: Vec<_> = content(&folder.path().join("queue")).into_keys().collect();
     let mut refused = 0;
     for name in names.iter().filter(|name| name.starts_with("MANIFEST") || *name == "CURRENT") {
-        let length = fs::metadata(folder.path().join("queue").join(name)).unwrap().len();
-        for case in harms(length, flips() + 2).into_iter().chain(harms_of_the_end(length)) {
+        let path = folder.path().join("queue").join(name);
+        let length = fs::metadata(&path).unwrap().len();
+        let cases = harms(length, flips() + 2).into_iter().chain(harms_of_the_end(length));
+        for case in cases.chain(harms_of_heads(name, &path)) {
             let what = format!("{name}: {case:?}");
             let mut fixture = over(&folder);
             harm(&fixture.path().join(name), case);
