@@ -161,6 +161,9 @@ pub struct Status {
     /// Prints the JSON of /api/v1/status
     #[arg(long)]
     pub json: bool,
+    /// Only asks whether the agent lives, whatever its upstreams and its disk do: for a liveness probe
+    #[arg(long, conflicts_with = "json")]
+    pub alive: bool,
 }
 
 /// The subcommands of `queue`.
@@ -321,7 +324,7 @@ pub enum PmmAgent {
     /// Shows whether pmm-agent pushes through the buffer; exit status 1 where it does not
     Status(AgentPlace),
     /// Has pmm-agent.yaml as it was before
-    Uninstall(Change),
+    Uninstall(Uninstall),
 }
 
 /// The arguments of `pmm-agent install`.
@@ -335,6 +338,18 @@ pub struct Install {
     pub vmagent: Option<PathBuf>,
 }
 
+/// The arguments of `pmm-agent uninstall`.
+#[derive(Debug, Args)]
+pub struct Uninstall {
+    /// What is changed, and how.
+    #[command(flatten)]
+    pub change: Change,
+    /// What the packages do before the program goes: nothing holds it up, a running pmm-agent is restarted, and what cannot
+    /// be done is told with what to do; always exit status 0
+    #[arg(long, conflicts_with_all = ["dry_run", "discard_queue", "restart"])]
+    pub for_removal: bool,
+}
+
 /// The arguments of what changes pmm-agent.yaml.
 #[derive(Debug, Args)]
 pub struct Change {
@@ -342,8 +357,11 @@ pub struct Change {
     #[command(flatten)]
     pub place: AgentPlace,
     /// Shows what would be changed, and changes nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with = "restart")]
     pub dry_run: bool,
+    /// Restarts pmm-agent too, so that the change comes into force
+    #[arg(long)]
+    pub restart: bool,
     /// Goes on although vmagent's own queue holds samples, which it throws away when its URL changes
     #[arg(long)]
     pub discard_queue: bool,
@@ -352,12 +370,13 @@ pub struct Change {
 /// Where pmm-agent and the buffer are.
 #[derive(Debug, Args)]
 pub struct AgentPlace {
-    /// pmm-agent.yaml [default: that of PMM Client 3, else of PMM Client 2]
+    /// pmm-agent.yaml [default: the one that was changed before, else that of PMM Client 3, else of PMM Client 2]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Folder for what pmm-agent starts and what it hands over; its user owns it
-    #[arg(long, value_name = "FOLDER", default_value = "/var/lib/pmm-buffer-shim")]
-    pub folder: PathBuf,
+    /// Folder for what pmm-agent starts and what it hands over; its user owns it [default: the one that pmm-agent.yaml names
+    /// already, else /var/lib/pmm-buffer-shim]
+    #[arg(long, value_name = "FOLDER")]
+    pub folder: Option<PathBuf>,
     /// Address of the buffer
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9431")]
     pub url: String,

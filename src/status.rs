@@ -124,6 +124,9 @@ impl Status {
     }
 }
 
+/// `last_reason` of an upstream that nothing says yet where it is.
+pub const NO_URL: &str = "no_url";
+
 impl UpstreamStatus {
     /// The upstream is down, and what to check first.
     fn away(&self) -> Problem {
@@ -137,12 +140,18 @@ impl UpstreamStatus {
                      fetched anew for each attempt"
                 ),
             ),
+            Some(NO_URL) => (
+                format!("nothing says yet where upstream {name} is"),
+                "run `pmm-buffer pmm-agent install --restart` as root, or write `url` in the place of `pmm`"
+                    .to_owned(),
+            ),
             _ => (
                 format!("upstream {name} is down"),
                 format!("check that {url} is reachable from this host and takes its credentials"),
             ),
         };
-        let to_do = format!("{check}; what is accepted meanwhile is kept and sent when it is back");
+        let then = if self.last_reason.as_deref() == Some(NO_URL) { "it is known" } else { "it is back" };
+        let to_do = format!("{check}; what is accepted meanwhile is kept and sent when {then}");
         Problem { what, to_do }
     }
 

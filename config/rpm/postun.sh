@@ -8,5 +8,8 @@ if [ -d /run/systemd/system ]; then
 fi
 if [ "$1" -eq 0 ]; then
     echo "pmm-buffer: the queue stays in /var/lib/pmm-buffer, with what was not delivered; remove it by hand"
+    if [ -d /var/lib/pmm-buffer-shim ]; then
+        echo "pmm-buffer: so does what PMM handed over, with its credentials, in /var/lib/pmm-buffer-shim"
+    fi
 fi
 exit 0

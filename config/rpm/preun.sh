@@ -1,4 +1,9 @@
 # $1 is how many versions are left: 0 is removal, 1 an upgrade.
+if [ "$1" -eq 0 ]; then
+    # pmm-agent must not be left with a program that is gone. While the service runs, so that vmagent can push the rest. Whatever
+    # comes of it, the removal goes on; what is left to do was said.
+    /usr/bin/pmm-buffer pmm-agent uninstall --for-removal || :
+fi
 if [ "$1" -eq 0 ] && [ -x /usr/bin/systemctl ]; then
     systemctl --no-reload disable pmm-buffer.socket pmm-buffer.service >/dev/null 2>&1 || :
     if [ -d /run/systemd/system ]; then

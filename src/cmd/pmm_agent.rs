@@ -1,82 +1,137 @@
 //! `pmm-buffer pmm-agent install | status | uninstall`: whether this host's pmm-agent pushes through the buffer.
 //!
-//! Exit status: 0 when it is done, or was before; 1 when something is not as expected, and then nothing was changed, or
-//! when `status` finds that pmm-agent does not push through the buffer.
+//! Exit status: 0 when it is done, or was before; 1 when something is not as expected, and then nothing was changed but what
+//! is said, or when `status` finds that pmm-agent does not push through the buffer.
 
 mod host;
+mod removal;
 
 use crate::cli::{self, AgentPlace};
 use crate::pmm_agent::{AgentFile, redirect, restore};
 use crate::shim::Notes;
 use anyhow::{Context, ensure};
-use host::{Host, Yaml};
+use host::{Host, Leads, Yaml};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-/// What has pmm-agent read its file again.
-const NEXT: &str = "Next: systemctl restart pmm-agent";
 
 /// Runs one of the subcommands.
 pub fn run(command: &cli::PmmAgent) -> anyhow::Result<ExitCode> {
     match command {
         cli::PmmAgent::Install(args) => install(args),
         cli::PmmAgent::Status(place) => status(place),
-        cli::PmmAgent::Uninstall(change) => uninstall(change),
+        cli::PmmAgent::Uninstall(args) if args.for_removal => Ok(removal::leave(&args.change.place)),
+        cli::PmmAgent::Uninstall(args) => uninstall(&args.change),
+    }
+}
+
+/// pmm-agent's file as it is, and what goes with it.
+struct Found {
+    host: Host,
+    yaml: Yaml,
+    file: AgentFile,
+}
+
+impl Found {
+    fn at(place: &AgentPlace) -> anyhow::Result<Self> {
+        let yaml =
+            Yaml::read(&host::config(place).context("there is no pmm-agent.yaml: give --config FILE")?)?;
+        let file = yaml.parsed()?;
+        Ok(Self { host: Host::of(place, file.vmagent.as_deref())?, yaml, file })
+    }
+
+    /// Whether the file has the buffer's link.
+    fn is_redirected(&self) -> anyhow::Result<bool> {
+        Ok(self.file.vmagent.as_deref() == Some(&self.host.link_text()?))
+    }
+
+    /// The change that was made, and the text without it.
+    fn restored(&self) -> anyhow::Result<(crate::pmm_agent::Edit, String)> {
+        let edit = self.host.notes()?.edit.with_context(|| {
+            format!(
+                "{} does not say what was there: set `paths.vmagent` yourself",
+                self.host.notes_path().display()
+            )
+        })?;
+        let restored = restore(&self.yaml.text, &self.host.link_text()?, &edit)
+            .with_context(|| self.yaml.path.display().to_string())?;
+        Ok((edit, restored))
     }
 }
 
 fn install(args: &cli::Install) -> anyhow::Result<ExitCode> {
-    let cli::Change { place, dry_run, discard_queue } = &args.change;
-    let (host, yaml) = (Host::of(place)?, Yaml::read(place.config.as_deref())?);
-    let file = yaml.parsed()?;
-    if file.vmagent.as_deref() == Some(&host.link_text()?) {
-        println!("{} has it already: nothing to do.", yaml.path.display());
-        return Ok(ExitCode::SUCCESS);
+    let cli::Change { place, dry_run, restart, discard_queue } = &args.change;
+    let found = Found::at(place)?;
+    let Found { host, yaml, file } = &found;
+    if found.is_redirected()? {
+        if host.leads_to()? == Leads::Here {
+            println!("{} has it already: nothing to do.", yaml.path.display());
+            return Ok(ExitCode::SUCCESS);
+        }
+        // As after a removal that could not change the file.
+        host.expect_ready()?;
+        host.link_to(&std::env::current_exe()?)?;
+        println!("{} has it already; {} is the buffer's again.", yaml.path.display(), host.link_text()?);
+        return finish(*restart);
     }
-    let vmagent = real_vmagent(args.vmagent.as_deref(), &file, &yaml.path)?;
+    let vmagent = real_vmagent(args.vmagent.as_deref(), file, &yaml.path)?;
     let (edit, edited) =
         redirect(&yaml.text, &host.link_text()?).with_context(|| yaml.path.display().to_string())?;
     host.expect_ready()?;
-    expect_empty_queue(&file, *discard_queue)?;
+    expect_empty_queue(file, *discard_queue)?;
     print!("{}", difference(&yaml.path, &edit.old, &edit.new));
     if *dry_run {
         println!("Nothing was changed.");
         return Ok(ExitCode::SUCCESS);
     }
-    let notes = Notes { vmagent, buffer: host.write_url(), hand_over: host.hand_over(), edit: Some(edit) };
-    host.prepare(&notes, &yaml)?;
+    let notes = Notes {
+        vmagent,
+        buffer: host.write_url(),
+        hand_over: host.hand_over(),
+        config: Some(yaml.path.clone()),
+        edit: Some(edit),
+    };
+    host.prepare(&notes, yaml)?;
     yaml.write(&edited)?;
-    println!("Done; the file as it was is {}.\n{NEXT}", host.backup().display());
-    Ok(ExitCode::SUCCESS)
+    println!("Done; the file as it was is {}.", host.backup().display());
+    finish(*restart)
 }
 
 fn uninstall(change: &cli::Change) -> anyhow::Result<ExitCode> {
-    let cli::Change { place, dry_run, discard_queue } = change;
-    let (host, yaml) = (Host::of(place)?, Yaml::read(place.config.as_deref())?);
-    let (file, link) = (yaml.parsed()?, host.link_text()?);
-    if file.vmagent.as_deref() != Some(&link) {
-        println!("{} does not have the buffer's vmagent: nothing to do.", yaml.path.display());
+    let cli::Change { place, dry_run, restart, discard_queue } = change;
+    let found = Found::at(place)?;
+    if !found.is_redirected()? {
+        println!("{} does not have the buffer's vmagent: nothing to do.", found.yaml.path.display());
         return Ok(ExitCode::SUCCESS);
     }
-    let edit = host.notes()?.edit.with_context(|| {
-        format!("{} does not say what was there: set `paths.vmagent` yourself", host.notes_path().display())
-    })?;
-    let restored = restore(&yaml.text, &link, &edit).with_context(|| yaml.path.display().to_string())?;
-    expect_empty_queue(&file, *discard_queue)?;
-    print!("{}", difference(&yaml.path, &edit.new, &edit.old));
+    let (edit, restored) = found.restored()?;
+    expect_empty_queue(&found.file, *discard_queue)?;
+    print!("{}", difference(&found.yaml.path, &edit.new, &edit.old));
     if *dry_run {
         println!("Nothing was changed.");
         return Ok(ExitCode::SUCCESS);
     }
-    yaml.write(&restored)?;
-    println!("Done; what the buffer holds it still delivers.\n{NEXT}");
+    found.yaml.write(&restored)?;
+    println!("Done; what the buffer holds it still delivers.");
+    finish(*restart)
+}
+
+/// Has pmm-agent read its file again, or says how.
+fn finish(restart: bool) -> anyhow::Result<ExitCode> {
+    if !restart {
+        println!("Next: systemctl restart pmm-agent");
+        return Ok(ExitCode::SUCCESS);
+    }
+    host::systemctl("restart")
+        .context("pmm-agent was not restarted, and goes on as it was until you do it")?;
+    println!("pmm-agent was restarted.");
     Ok(ExitCode::SUCCESS)
 }
 
 fn status(place: &AgentPlace) -> anyhow::Result<ExitCode> {
-    let (host, yaml) = (Host::of(place)?, Yaml::read(place.config.as_deref())?);
-    let is_installed = yaml.parsed()?.vmagent.as_deref() == Some(&host.link_text()?);
+    let found = Found::at(place)?;
+    let Found { host, yaml, .. } = &found;
+    let is_installed = found.is_redirected()? && host.leads_to()? == Leads::Here;
     let ready = host.expect_ready();
     let has =
         if is_installed { "starts vmagent by way of the buffer" } else { "starts vmagent past the buffer" };

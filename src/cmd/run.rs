@@ -145,6 +145,7 @@ impl Agent {
         let manager = managed::inform(&self.queue, &self.replays, self.overview);
         let own_metrics =
             tokio::spawn(server::push_own_metrics(self.state.clone(), self.config.subscribe(), host_name()));
+        let textfile = tokio::spawn(server::write_textfile(self.state.clone(), self.config.subscribe()));
         let signal = loop {
             let told = tokio::select! {
                 told = self.signals.next() => told,
@@ -181,6 +182,7 @@ impl Agent {
         let drained = serving.await.context("the listener ended by a fault")?;
         log_cut(drained);
         // It ends when the listener drains, but for a push that waits for the disk.
+        let own_metrics = async { tokio::join!(own_metrics, textfile) };
         let _ = tokio::time::timeout(end.saturating_duration_since(Instant::now()), own_metrics).await;
         for replay in self.replays {
             replay.stopped(end.saturating_duration_since(Instant::now())).await;

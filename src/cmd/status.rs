@@ -1,7 +1,7 @@
 //! `pmm-buffer status`: the state of a running agent, for a person or (`--json`) for a program.
 //!
 //! Exit status: 0 while pushes are accepted and no upstream is down; 1 when the agent cannot be reached,
-//! does not accept pushes, or an upstream is down.
+//! does not accept pushes, or an upstream is down. With `--alive`: 0 where the agent answers.
 
 use crate::cli;
 use crate::status::{Status, UpstreamStatus, human};
@@ -19,6 +19,9 @@ use tokio::net::TcpStream;
 
 const PATH: &str = "/api/v1/status";
 
+/// Where the agent says that it lives.
+const ALIVE_PATH: &str = "/health";
+
 /// The agent answers from memory: what takes longer will not come.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -28,13 +31,19 @@ const MAX_ANSWER_BYTES: usize = 4 << 20;
 /// Fetches and prints the status.
 pub fn run(args: &cli::Status) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let path = if args.alive { ALIVE_PATH } else { PATH };
     let fetched = runtime.block_on(async {
-        tokio::time::timeout(PATIENCE, fetch(&args.url)).await.unwrap_or_else(|_| {
+        tokio::time::timeout(PATIENCE, fetch(&args.url, path)).await.unwrap_or_else(|_| {
             Err(anyhow::anyhow!("no answer from {} within {} s", args.url, PATIENCE.as_secs()))
         })
     });
-    let (body, status) = match fetched {
-        Ok(fetched) => fetched,
+    let seen = fetched.and_then(|body| if args.alive { Ok(Seen::Alive) } else { read(&args.url, body) });
+    let (body, status) = match seen {
+        Ok(Seen::Alive) => {
+            let _ = writeln!(std::io::stdout(), "alive");
+            return Ok(ExitCode::SUCCESS);
+        }
+        Ok(Seen::Status(body, status)) => (body, status),
         Err(error) => {
             eprintln!("error: {}", human::printable(&format!("{error:#}")));
             eprintln!(
@@ -50,8 +59,15 @@ pub fn run(args: &cli::Status) -> anyhow::Result<ExitCode> {
     Ok(if status.is_healthy() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Where the status of the agent at `url` is.
-fn endpoint(url: &str) -> anyhow::Result<Uri> {
+/// What was found.
+enum Seen {
+    Alive,
+    /// As it came, and as it is understood.
+    Status(String, Box<Status>),
+}
+
+/// Where `wanted` of the agent at `url` is, which may be that of its status.
+fn endpoint(url: &str, wanted: &str) -> anyhow::Result<Uri> {
     let uri: Uri = url.parse().with_context(|| format!("{url} is not a URL"))?;
     ensure!(
         uri.scheme_str() == Some("http") && uri.host().is_some(),
@@ -60,13 +76,13 @@ fn endpoint(url: &str) -> anyhow::Result<Uri> {
     let authority = uri.authority().map_or("", |authority| authority.as_str());
     ensure!(!authority.contains('@'), "the URL of an agent has no user and no password in it");
     let path = uri.path().trim_end_matches('/');
-    let path = if path.ends_with(PATH) { path.to_owned() } else { format!("{path}{PATH}") };
-    format!("http://{authority}{path}").parse().with_context(|| format!("{url} is not a URL"))
+    let path = path.strip_suffix(PATH).unwrap_or(path);
+    format!("http://{authority}{path}{wanted}").parse().with_context(|| format!("{url} is not a URL"))
 }
 
-/// The status as it came, and as it is understood.
-async fn fetch(url: &str) -> anyhow::Result<(String, Status)> {
-    let uri = endpoint(url)?;
+/// What the agent at `url` serves there.
+async fn fetch(url: &str, wanted: &str) -> anyhow::Result<String> {
+    let uri = endpoint(url, wanted)?;
     let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     let stream = TcpStream::connect((host, uri.port_u16().unwrap_or(80)))
         .await
@@ -85,11 +101,13 @@ async fn fetch(url: &str) -> anyhow::Result<(String, Status)> {
     }
     let body = Limited::new(answer.into_body(), MAX_ANSWER_BYTES).collect().await;
     let body = body.map_err(|error| anyhow::anyhow!("{url} broke off its answer: {error}"))?.to_bytes();
-    let body =
-        String::from_utf8(body.to_vec()).with_context(|| format!("{url} does not answer with text"))?;
+    String::from_utf8(body.to_vec()).with_context(|| format!("{url} does not answer with text"))
+}
+
+fn read(url: &str, body: String) -> anyhow::Result<Seen> {
     let status = serde_json::from_str(&body)
         .with_context(|| format!("{url} does not answer with a status of pmm-buffer"))?;
-    Ok((body, status))
+    Ok(Seen::Status(body, status))
 }
 
 /// The status as text, in aligned lines.

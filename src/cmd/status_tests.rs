@@ -111,12 +111,12 @@ fn the_url_may_be_that_of_the_agent_or_of_its_status() {
         ("http://[::1]:9431/api/v1/status", "http://[::1]:9431/api/v1/status"),
         ("http://host/behind/proxy/", "http://host/behind/proxy/api/v1/status"),
     ] {
-        assert_eq!(endpoint(url).expect(url).to_string(), expected);
+        assert_eq!(endpoint(url, PATH).expect(url).to_string(), expected);
     }
     for url in ["127.0.0.1:9431", "https://127.0.0.1:9431", "http://", "", "http://a b"] {
-        assert!(endpoint(url).is_err(), "{url}");
+        assert!(endpoint(url, PATH).is_err(), "{url}");
     }
-    let error = endpoint("http://user:s3cret@127.0.0.1").expect_err("no credentials").to_string();
+    let error = endpoint("http://user:s3cret@127.0.0.1", PATH).expect_err("no credentials").to_string();
     assert!(!error.contains("s3cret"), "{error}");
 }
 
@@ -129,6 +129,24 @@ fn the_exit_status_tells_healthy_from_not() {
     let (url, served) = serve_once(200, serde_json::to_string(&sample()).unwrap());
     assert_eq!(exit(&url), ExitCode::FAILURE);
     served.join().unwrap();
+}
+
+#[test]
+fn to_be_alive_is_to_answer() {
+    let alive = |url: &str| {
+        ExitCodeEq(run(&cli::Status { url: url.into(), json: false, alive: true }).expect("reported"))
+    };
+    let (url, served) = serve_once(200, "OK\n".into());
+    assert_eq!(alive(&url), ExitCode::SUCCESS);
+    assert!(served.join().unwrap().starts_with("GET /health HTTP/1.1\r\n"));
+    let (url, served) = serve_once(200, "OK\n".into());
+    assert_eq!(alive(&format!("{url}{PATH}")), ExitCode::SUCCESS);
+    assert!(served.join().unwrap().starts_with("GET /health HTTP/1.1\r\n"));
+    let (url, served) = serve_once(404, "no such path".into());
+    assert_eq!(alive(&url), ExitCode::FAILURE);
+    served.join().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    assert_eq!(alive(&format!("http://{free}")), ExitCode::FAILURE, "nobody listens");
 }
 
 #[test]
@@ -173,7 +191,9 @@ fn healthy() -> Status {
 /// `ExitCode` has no equality of its own; its debug form tells.
 #[track_caller]
 fn exit(url: &str) -> ExitCodeEq {
-    ExitCodeEq(run(&cli::Status { url: url.into(), json: false }).expect("reported, not returned"))
+    ExitCodeEq(
+        run(&cli::Status { url: url.into(), json: false, alive: false }).expect("reported, not returned"),
+    )
 }
 
 #[derive(Debug)]

@@ -76,6 +76,9 @@ pub fn effective(config: &Config) -> String {
     out.section("self_metrics", |out| {
         out.line("enabled", self_metrics.enabled);
         out.line("interval", format_duration(self_metrics.interval));
+        if let Some(file) = &self_metrics.textfile {
+            out.line("textfile", path(file));
+        }
         if !self_metrics.labels.is_empty() {
             out.section("labels", |out| {
                 for (name, value) in &self_metrics.labels {
@@ -97,9 +100,10 @@ pub fn effective(config: &Config) -> String {
 }
 
 fn write_upstream(out: &mut Writer, upstream: &Upstream) {
-    match &upstream.urls[..] {
-        [url] => out.line("url", text(&masked_query(url))),
-        urls => {
+    match (&upstream.urls[..], &upstream.awaits) {
+        (_, Some(pmm)) => out.line("pmm", text(pmm)),
+        ([url], None) => out.line("url", text(&masked_query(url))),
+        (urls, None) => {
             // In the form of a flow, so that the entry's first key is one line.
             let urls: Vec<String> = urls.iter().map(|url| quoted(&masked_query(url))).collect();
             out.line("urls", format!("[{}]", urls.join(", ")));

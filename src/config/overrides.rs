@@ -57,7 +57,7 @@ impl Overrides {
             match key {
                 "password" => remove(section, "password_file", name),
                 "password_file" => remove(section, "password", name),
-                "url" => remove(section, "urls", name),
+                "url" => ["urls", "pmm"].iter().for_each(|key| remove(section, key, name)),
                 _ => {}
             }
             put(section, key, name, text);

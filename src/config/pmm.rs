@@ -18,13 +18,18 @@ const PLACES: [&str; 3] = [
     "/usr/local/percona/pmm2/config/pmm-agent.yaml",
 ];
 
-/// What of a file changes when it is written to or replaced; None while there is none.
+/// What of a file changes when it is written to, replaced, or may be read from now on; None while there is none.
 pub type Stamp = Option<(u64, u64, i64, i64)>;
 
 /// The stamp of a file as it is.
 pub fn stamp(path: &Path) -> Stamp {
     let file = fs::metadata(path).ok()?;
-    Some((file.ino(), file.len(), file.mtime(), file.mtime_nsec()))
+    Some((file.ino(), file.len(), file.ctime(), file.ctime_nsec()))
+}
+
+/// Where an entry looks whose `pmm` says this.
+pub(super) fn places(pmm: &str) -> Vec<PathBuf> {
+    if pmm == "auto" { PLACES.iter().map(PathBuf::from).collect() } else { vec![pmm.into()] }
 }
 
 /// Keys that prove the origin: those of an entry are taken together, or none of them.
@@ -54,8 +59,7 @@ fn fill_entry(entry: &mut Node, followed: &mut Vec<(PathBuf, Stamp)>, problems: 
     let (spot, _, value) = &keys[at];
     let spot = spot.clone();
     let places: Vec<PathBuf> = match &value.value {
-        Value::Text(text) if text == "auto" => PLACES.iter().map(PathBuf::from).collect(),
-        Value::Text(text) if text.starts_with('/') => vec![text.into()],
+        Value::Text(text) if text == "auto" || text.starts_with('/') => places(text),
         _ => {
             problems.error(&spot, "neither `auto` nor the path of a file that begins with `/`: write `auto`");
             return;
@@ -69,12 +73,18 @@ fn fill_entry(entry: &mut Node, followed: &mut Vec<(PathBuf, Stamp)>, problems: 
     followed.extend(places.iter().map(|path| (path.clone(), stamp(path))));
     let said = said(&places);
     let text = match said {
-        Ok(Some(text)) => text,
-        Ok(None) => {
-            problems.error(
+        Ok(Said { entry: Some(text), unread }) => {
+            unread.iter().for_each(|why| problems.warn(&spot, format!("{why}, another file is used")));
+            text
+        }
+        Ok(Said { entry: None, unread }) => {
+            let unread = unread.iter().map(|why| format!("{why}; ")).collect::<String>();
+            problems.warn(
                 &spot,
-                "nothing says yet where PMM Server is: run `pmm-buffer pmm-agent install` and restart pmm-agent, or \
-                 write `url`",
+                format!(
+                    "nothing says yet where PMM Server is, what is pushed is kept until something does: {unread}run \
+                     `pmm-buffer pmm-agent install --restart`, or write `url`"
+                ),
             );
             return;
         }
@@ -99,24 +109,36 @@ fn fill_entry(entry: &mut Node, followed: &mut Vec<(PathBuf, Stamp)>, problems: 
     }
 }
 
-/// What the first of these files that is there says, as an entry; None where none is there.
-fn said(places: &[PathBuf]) -> Result<Option<String>, String> {
+/// What files say.
+#[derive(Default)]
+struct Said {
+    /// Of the first that says something.
+    entry: Option<String>,
+    /// Those before it that are there and cannot be read: pmm-agent's own file is not for everybody.
+    unread: Vec<String>,
+}
+
+fn said(places: &[PathBuf]) -> Result<Said, String> {
+    let mut said = Said::default();
     for place in places {
         let text = match fs::read_to_string(place) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(format!("{} cannot be read: {error}", place.display())),
+            Err(error) => {
+                said.unread.push(format!("{} cannot be read ({error})", place.display()));
+                continue;
+            }
         };
         let is_agents = place.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-        if !is_agents {
-            return Ok(Some(text));
-        }
-        let entry = pmm_agent::upstream(&text).map_err(|error| format!("{} {error}", place.display()))?;
+        let entry = match is_agents {
+            true => pmm_agent::upstream(&text).map_err(|error| format!("{} {error}", place.display()))?,
+            false => Some(text),
+        };
         if entry.is_some() {
-            return Ok(entry);
+            return Ok(Said { entry, ..said });
         }
     }
-    Ok(None)
+    Ok(said)
 }
 
 /// Has what is wrong be told of `pmm`, whose file it does not stand in.
@@ -135,5 +157,35 @@ fn relocate(node: &mut Node, spot: &Spot, entry: &str) {
         }
         Value::List(items) => items.iter_mut().for_each(|item| relocate(item, spot, entry)),
         Value::Null | Value::Text(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_file_that_says_something_counts_and_what_cannot_be_read_is_told() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let place = |name: &str| folder.path().join(name);
+        let places = [place("none.json"), place("folder.json"), place("agent.yaml"), place("last.json")];
+        // What cannot be read for root either.
+        fs::create_dir(&places[1]).expect("writable");
+        let found = said(&places).expect("nothing is wrong");
+        assert_eq!((found.entry, found.unread.len()), (None, 1));
+        assert!(found.unread[0].starts_with(&format!("{} cannot be read", places[1].display())));
+        fs::write(&places[3], "last").expect("writable");
+        assert_eq!(said(&places).expect("nothing is wrong").entry.as_deref(), Some("last"));
+        fs::write(&places[2], "id: no server").expect("writable");
+        assert_eq!(said(&places).expect("nothing is wrong").entry.as_deref(), Some("last"));
+        fs::write(&places[2], "server: {address: pmm}").expect("writable");
+        assert!(
+            said(&places)
+                .expect("nothing is wrong")
+                .entry
+                .is_some_and(|entry| entry.contains("https://pmm/"))
+        );
+        fs::write(&places[2], "server: [hunter2").expect("writable");
+        assert!(said(&places).is_err_and(|wrong| wrong.contains("agent.yaml") && !wrong.contains("hunter2")));
     }
 }

@@ -89,7 +89,7 @@ section! {
 
 section! {
     /// `self_metrics`
-    SelfMetrics { enabled, interval, labels }
+    SelfMetrics { enabled, interval, labels, textfile }
 }
 
 section! {

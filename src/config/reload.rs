@@ -75,6 +75,7 @@ pub fn difference(old: &Config, new: &Config) -> Reload {
     compare("self_metrics.enabled", self_metrics.enabled != new.self_metrics.enabled, true);
     compare("self_metrics.interval", self_metrics.interval != new.self_metrics.interval, true);
     compare("self_metrics.labels", self_metrics.labels != new.self_metrics.labels, true);
+    compare("self_metrics.textfile", self_metrics.textfile != new.self_metrics.textfile, true);
     compare_upstreams(upstreams, &new.upstreams, &mut reload);
     reload
 }
@@ -100,6 +101,7 @@ fn changed_keys(old: &Upstream, new: &Upstream) -> Vec<&'static str> {
     let Upstream {
         name: _,
         urls,
+        awaits,
         kind,
         auth,
         headers,
@@ -113,6 +115,7 @@ fn changed_keys(old: &Upstream, new: &Upstream) -> Vec<&'static str> {
     } = old;
     let keys = [
         (if urls.len().max(new.urls.len()) > 1 { "urls" } else { "url" }, *urls != new.urls),
+        ("pmm", *awaits != new.awaits && *urls == new.urls),
         ("kind", *kind != new.kind),
         ("remote_timeout", *remote_timeout != new.remote_timeout),
         ("max_bytes_per_send", *max_bytes_per_send != new.max_bytes_per_send),
@@ -163,6 +166,7 @@ mod tests {
         new.self_metrics.enabled = true;
         new.self_metrics.interval += Duration::from_secs(1);
         new.self_metrics.labels.push(("az".into(), "b".into()));
+        new.self_metrics.textfile = Some("/a.prom".into());
         let reload = difference(&config(&["a"]), &new);
         assert_eq!(
             reload.apply,
@@ -180,6 +184,7 @@ mod tests {
                 "self_metrics.enabled",
                 "self_metrics.interval",
                 "self_metrics.labels",
+                "self_metrics.textfile",
             ]
         );
         assert_eq!(reload.needs_restart, [""; 0]);

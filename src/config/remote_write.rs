@@ -35,7 +35,11 @@ pub(super) fn upstream(entry: Node, single: bool, reader: &mut Reader) -> Upstre
         );
     }
     let urls = urls::urls(raw.url.as_ref(), raw.urls.as_ref(), reader);
-    let default = Upstream::new(urls.first().cloned().unwrap_or_default());
+    let awaits = reader.text(raw.pmm.as_ref()).map(|(_, text)| text.to_owned()).filter(|_| urls.is_empty());
+    let mut default = Upstream::new(urls.first().cloned().unwrap_or_default());
+    if awaits.is_some() {
+        default.kind = UpstreamKind::Pmm;
+    }
     let kind = reader.word(raw.kind.as_ref(), &UpstreamKind::WORDS);
     if let (None, Some(node)) = (&raw.kind, &raw.urls) {
         urls::of_one_kind(&urls, &node.spot, reader);
@@ -47,6 +51,7 @@ pub(super) fn upstream(entry: Node, single: bool, reader: &mut Reader) -> Upstre
     let upstream = Upstream {
         name,
         urls,
+        awaits,
         kind: kind.unwrap_or(default.kind),
         remote_timeout: reader
             .duration(raw.remote_timeout.as_ref(), REMOTE_TIMEOUT)

@@ -6,6 +6,7 @@ use super::validate::section;
 use super::value::Reader;
 use super::yaml::{Node, Value};
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
@@ -25,11 +26,14 @@ pub struct SelfMetrics {
     /// Labels of each series beside those that the agent knows, by name. One of the same name takes the place of it, and
     /// an empty value takes it away. Default none.
     pub labels: Vec<(String, String)>,
+    /// A file they are written to as well, whether they are `enabled` or not: for the textfile collector of node_exporter.
+    /// Default none.
+    pub textfile: Option<PathBuf>,
 }
 
 impl Default for SelfMetrics {
     fn default() -> Self {
-        Self { enabled: false, interval: Duration::from_secs(10), labels: Vec::new() }
+        Self { enabled: false, interval: Duration::from_secs(10), labels: Vec::new(), textfile: None }
     }
 }
 
@@ -44,7 +48,21 @@ pub(super) fn self_metrics(node: Option<Node>, reader: &mut Reader) -> SelfMetri
         enabled: reader.flag(raw.enabled.as_ref()).unwrap_or(default.enabled),
         interval: reader.duration(raw.interval.as_ref(), INTERVAL).unwrap_or(default.interval),
         labels: labels(raw.labels, reader),
+        textfile: textfile(raw.textfile.as_ref(), reader),
     }
+}
+
+fn textfile(node: Option<&Node>, reader: &mut Reader) -> Option<PathBuf> {
+    let path = reader.path(node)?;
+    let spot = &node?.spot;
+    if path.extension().is_none_or(|extension| extension != "prom") {
+        reader.problems.error(spot, "node_exporter reads files whose name ends in .prom: write such a name");
+        return None;
+    }
+    if !path.parent().is_some_and(Path::is_dir) {
+        reader.problems.warn(spot, "there is no such folder yet: nothing is written until it is there");
+    }
+    Some(path)
 }
 
 /// Sorted by name.

@@ -1,6 +1,6 @@
 //! One entry of `remote_write`, validated.
 
-use super::{Secret, SecretSource};
+use super::{Secret, SecretSource, pmm};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,8 +12,10 @@ pub struct Upstream {
     /// Default `default` where there is one entry; 1 to 64 of `A-Z a-z 0-9 _ . -`.
     pub name: String,
     /// Absolute http or https URLs, without userinfo: `url` is a list of one. The first is the one to use; the others
-    /// stand in for it, in their order. At least 1, at most [`Upstream::MAX_URLS`].
+    /// stand in for it, in their order. At most [`Upstream::MAX_URLS`], and at least 1 but where `awaits` is something.
     pub urls: Vec<String>,
+    /// What `pmm` says, while nothing that it stands for says where to send to: `auto`, or the path of a file.
+    pub awaits: Option<String>,
     /// Default by the path of the first URL: see [`UpstreamKind::of`].
     pub kind: UpstreamKind,
     /// Default none.
@@ -54,6 +56,7 @@ impl Upstream {
             name: Self::DEFAULT_NAME.into(),
             kind: UpstreamKind::of(&url),
             urls: vec![url],
+            awaits: None,
             auth: Auth::None,
             headers: Vec::new(),
             tls: Tls::default(),
@@ -64,6 +67,13 @@ impl Upstream {
             min_backoff: Duration::from_millis(200),
             max_backoff: Duration::from_secs(5),
         }
+    }
+
+    /// Why there is nowhere to send to, and where it looks; None where there is a URL.
+    pub fn nowhere(&self) -> Option<String> {
+        let places = pmm::places(self.awaits.as_ref()?);
+        let places: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
+        Some(format!("nothing says yet where PMM Server is, looking at {}", places.join(", ")))
     }
 
     /// One of `urls`, by its place there, without its query, which may hold a token. Empty for one that is not there.

@@ -21,6 +21,9 @@ pub enum NotTaken {
 /// encoding, and each of its URLs where those before are away.
 pub async fn resend(upstream: &Upstream, push: &Push, wall: WallClock) -> Result<(), NotTaken> {
     let (mut client, mut packer) = (Client::new(upstream.clone(), wall), Packer::new());
+    if let Some(nowhere) = upstream.nowhere() {
+        return Err(NotTaken::Away(nowhere));
+    }
     let whole = Part::whole(push.series().len());
     let mut target = Target { url: 0, is_probe: false };
     let mut packing = Packing::Zstd;

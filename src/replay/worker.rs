@@ -16,6 +16,7 @@ use crate::ingest::one_line;
 use crate::model::Push;
 use crate::queue::{Batch, ReadLimit, Reader};
 use crate::replay::backoff::Backoff;
+use crate::status::NO_URL;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{UpstreamLabel, UpstreamReasonLabel};
 use crate::telemetry::throttle::Throttle;
@@ -85,6 +86,10 @@ impl Worker {
         };
         while !*self.shutdown.borrow() {
             self.progress.heartbeat.beat();
+            if let Some(nowhere) = self.nowhere() {
+                self.await_url(&mut delivery, &nowhere).await;
+                continue;
+            }
             match delivery.machine.next() {
                 Action::Read => self.read(&mut delivery).await,
                 Action::Wait(until) => self.wait(&mut delivery, until).await,
@@ -117,11 +122,36 @@ impl Worker {
             },
         };
         Machine::new(rules, Backoff::new(upstream.min_backoff, upstream.max_backoff, self.seed))
-            .with_urls(upstream.urls.len())
+            .with_urls(upstream.urls.len().max(1))
     }
 
     fn label(&self) -> UpstreamLabel {
         UpstreamLabel { upstream: self.progress.name.clone() }
+    }
+
+    /// Why there is nowhere to send to, if that is so.
+    fn nowhere(&self) -> Option<String> {
+        self.settings.borrow().upstream.nowhere()
+    }
+
+    /// No upstream known is an upstream away: waits for settings that say where it is.
+    async fn await_url(&mut self, delivery: &mut Delivery, nowhere: &str) {
+        let label = self.label();
+        let edge = delivery.outage.failed(Instant::now(), self.progress.samples_sent());
+        self.progress.failed(nowhere, Some(NO_URL), delivery.outage.down_since());
+        self.metrics.upstream_up.get_or_create(&label).set(0);
+        self.metrics.upstream_url_index.get_or_create(&label).set(0);
+        if edge == Some(Edge::Began) {
+            tracing::warn!(
+                upstream = %label.upstream,
+                why = nowhere,
+                "nowhere to send to yet, pushes are kept and delivered once there is"
+            );
+        }
+        tokio::select! {
+            Ok(()) = self.progress.heartbeat.during(self.settings.changed()) => self.apply_settings(delivery),
+            _ = self.shutdown.changed() => {}
+        }
     }
 
     /// Waits for records and reads a batch of them.

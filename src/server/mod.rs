@@ -31,9 +31,11 @@ mod push;
 mod refused;
 mod routes;
 mod stream;
+mod textfile;
 
 pub use listener::{Drained, serve};
 pub use own_metrics::push_own_metrics;
+pub use textfile::write_textfile;
 
 use crate::clock::Clock;
 use crate::config;

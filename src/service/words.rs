@@ -1,7 +1,7 @@
 //! The backlog in one line, as `systemctl status` shows it.
 
 use crate::ingest::one_line;
-use crate::status::{UpstreamState, UpstreamStatus, human};
+use crate::status::{NO_URL, UpstreamState, UpstreamStatus, human};
 use std::borrow::Cow;
 
 /// What the agent is at: why pushes are refused, if they are, and how each upstream is served.
@@ -17,6 +17,9 @@ pub fn words(unavailable: Option<&str>, upstreams: &[UpstreamStatus]) -> String 
 /// `named` begins a sentence about an outage, `prefix` any other.
 fn of(named: Cow<'_, str>, upstream: &UpstreamStatus, prefix: &str) -> String {
     let waits = waits(upstream);
+    if upstream.last_reason.as_deref() == Some(NO_URL) {
+        return format!("{prefix}nothing says yet where to send to, {waits}");
+    }
     match (upstream.state, upstream.outage_seconds) {
         (UpstreamState::Down, Some(seconds)) => {
             format!("{named} away for {}, {waits}", human::span(seconds.round()))

@@ -15,6 +15,9 @@ pub struct HandOver {
     /// A bearer token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) authorization: Option<Authorization>,
+    /// Tokens that a server gives out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) oauth2: Option<OAuth2>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) headers: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "TlsConfig::is_default")]
@@ -38,6 +41,20 @@ pub(super) struct Authorization {
     pub(super) credentials: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) credentials_file: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Eq, Default, Serialize)]
+pub(super) struct OAuth2 {
+    pub(super) client_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) client_secret: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) client_secret_file: Option<String>,
+    pub(super) token_url: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) scopes: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) endpoint_params: BTreeMap<String, String>,
 }
 
 #[derive(Clone, PartialEq, Eq, Default, Serialize)]

@@ -20,7 +20,10 @@ pub struct Notes {
     pub buffer: String,
     /// The file that is handed over. Default `/var/lib/pmm-buffer-shim/upstream.json`.
     pub hand_over: PathBuf,
-    /// What `pmm-agent install` changed in pmm-agent.yaml.
+    /// The pmm-agent.yaml that `pmm-agent install` changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config: Option<PathBuf>,
+    /// What it changed there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub edit: Option<Edit>,
 }
@@ -32,6 +35,7 @@ impl Default for Notes {
             vmagent: found.unwrap_or(&VMAGENTS[0]).into(),
             buffer: "http://127.0.0.1:9431/api/v1/write".into(),
             hand_over: "/var/lib/pmm-buffer-shim/upstream.json".into(),
+            config: None,
             edit: None,
         }
     }

@@ -1,6 +1,6 @@
 //! From what vmagent was meant to be started with to what is handed over and what it is started with.
 
-use super::hand_over::{Authorization, BasicAuth, TlsConfig};
+use super::hand_over::{Authorization, BasicAuth, OAuth2, TlsConfig};
 use super::settings::Settings;
 use super::{HandOver, Start, Unclear};
 use crate::config;
@@ -12,12 +12,18 @@ const URL: &str = "remoteWrite.url";
 const INSECURE: &str = "remoteWrite.tlsInsecureSkipVerify";
 
 /// Settings of a URL that are the buffer's from then on; vmagent is left without them.
-const HANDED_OVER: [&str; 12] = [
+const HANDED_OVER: [&str; 18] = [
     "remoteWrite.basicAuth.username",
     "remoteWrite.basicAuth.password",
     "remoteWrite.basicAuth.passwordFile",
     "remoteWrite.bearerToken",
     "remoteWrite.bearerTokenFile",
+    "remoteWrite.oauth2.clientID",
+    "remoteWrite.oauth2.clientSecret",
+    "remoteWrite.oauth2.clientSecretFile",
+    "remoteWrite.oauth2.tokenUrl",
+    "remoteWrite.oauth2.scopes",
+    "remoteWrite.oauth2.endpointParams",
     "remoteWrite.headers",
     "remoteWrite.tlsCAFile",
     "remoteWrite.tlsCertFile",
@@ -27,7 +33,8 @@ const HANDED_OVER: [&str; 12] = [
     INSECURE,
 ];
 
-/// Settings that change what is sent, and that the buffer has no counterpart for.
+/// Settings that change what is sent, and that the buffer has no counterpart for: all that begin so, but for those that are
+/// handed over.
 const UNSUPPORTED: [&str; 4] = [
     "remoteWrite.oauth2.",
     "remoteWrite.aws.",
@@ -65,7 +72,7 @@ pub fn plan(start: Start, buffer: &str) -> Result<Plan, Unclear> {
     if urls.iter().any(|url| is_same_listener(url, buffer)) {
         return Ok(Plan { hand_over: None, start: unchanged });
     }
-    if let Some(name) = UNSUPPORTED.iter().find(|name| settings.any(name)) {
+    if let Some(name) = UNSUPPORTED.iter().find(|name| settings.any(name, &HANDED_OVER)) {
         return Err(Unclear::Unsupported(name.trim_end_matches('.').to_owned()));
     }
     let is_pmm = |url: &String| path(url).ends_with(PMM_PATH);
@@ -133,12 +140,15 @@ fn hand_over(settings: &Settings, url: &str, at: usize) -> Result<HandOver, Uncl
     let bearer =
         Authorization { credentials: get("bearerToken")?, credentials_file: file("bearerTokenFile")? };
     let has_bearer = bearer != Authorization::default();
+    let oauth2 = oauth2(&get, file("oauth2.clientSecretFile")?)?;
     let basic = Some(basic).filter(|basic| *basic != BasicAuth::default());
-    let in_url = userinfo.filter(|_| basic.is_none() && !has_bearer).map(in_url).transpose()?;
+    let in_url =
+        userinfo.filter(|_| basic.is_none() && !has_bearer && oauth2.is_none()).map(in_url).transpose()?;
     Ok(HandOver {
         url,
         basic_auth: basic.or(in_url),
         authorization: Some(bearer).filter(|_| has_bearer),
+        oauth2,
         headers: headers(&get("headers")?.unwrap_or_default())?,
         tls_config: TlsConfig {
             ca_file: file("tlsCAFile")?,
@@ -149,6 +159,29 @@ fn hand_over(settings: &Settings, url: &str, at: usize) -> Result<HandOver, Uncl
         },
         proxy_url: get("proxyURL")?,
     })
+}
+
+/// As vmagent, which looks at it only where there is a secret.
+fn oauth2(
+    get: &impl Fn(&str) -> Result<Option<String>, Unclear>,
+    client_secret_file: Option<String>,
+) -> Result<Option<OAuth2>, Unclear> {
+    let client_secret = get("oauth2.clientSecret")?;
+    if client_secret.is_none() && client_secret_file.is_none() {
+        return Ok(None);
+    }
+    let scopes = get("oauth2.scopes")?.unwrap_or_default();
+    let params = get("oauth2.endpointParams")?.filter(|params| !params.is_empty());
+    let params = params.map(|params| serde_json::from_str(&params)).transpose();
+    let unsupported = "remoteWrite.oauth2.endpointParams other than a JSON object of texts";
+    Ok(Some(OAuth2 {
+        client_id: get("oauth2.clientID")?.unwrap_or_default(),
+        client_secret,
+        client_secret_file,
+        token_url: get("oauth2.tokenUrl")?.unwrap_or_default(),
+        scopes: scopes.split(';').filter(|scope| !scope.is_empty()).map(str::to_owned).collect(),
+        endpoint_params: params.map_err(|_| Unclear::Unsupported(unsupported.into()))?.unwrap_or_default(),
+    }))
 }
 
 /// Go's spellings of a truth value.

@@ -73,13 +73,16 @@ impl Settings {
         split(name, lists.drain(..))
     }
 
-    /// Whether anything is set whose name begins so.
-    pub(super) fn any(&self, begin: &str) -> bool {
+    /// Whether anything is set whose name begins so, and is none of `known`.
+    pub(super) fn any(&self, begin: &str, known: &[&str]) -> bool {
         let variable = self.variable(begin);
+        let known_variables: Vec<_> = known.iter().filter_map(|name| self.variable(name)).collect();
         let is_variable = |name: &OsStr| {
             variable.as_ref().is_some_and(|begin| name.as_encoded_bytes().starts_with(begin.as_bytes()))
+                && !known_variables.iter().any(|known| **known == *name)
         };
-        self.args.iter().any(|arg| arg.flag.as_ref().is_some_and(|flag| flag.0.starts_with(begin)))
+        let is_flag = |name: &str| name.starts_with(begin) && !known.contains(&name);
+        self.args.iter().any(|arg| arg.flag.as_ref().is_some_and(|flag| is_flag(&flag.0)))
             || self.env.iter().any(|(name, value)| is_variable(name) && !value.is_empty())
     }
 

@@ -8,6 +8,14 @@ const BUFFER: &str = "http://127.0.0.1:9431/api/v1/write";
 
 const PMM: &str = "https://pmm.example.com:443/victoriametrics/api/v1/write";
 
+/// What a token is asked for with.
+const OAUTH2: [&str; 4] = [
+    "-remoteWrite.url=http://a",
+    "-remoteWrite.oauth2.clientID=me",
+    "-remoteWrite.oauth2.clientSecret=hunter2",
+    "-remoteWrite.oauth2.tokenUrl=https://login/token",
+];
+
 fn start(args: &[&str], env: &[(&str, &str)]) -> Start {
     Start {
         args: args.iter().map(Into::into).collect(),
@@ -175,6 +183,47 @@ fn everything_that_proves_or_protects_is_handed_over() {
 }
 
 #[test]
+fn a_token_server_is_handed_over() {
+    assert_planned(
+        &[
+            &OAUTH2[..],
+            &[
+                "-remoteWrite.oauth2.scopes=read;write",
+                "-remoteWrite.oauth2.endpointParams='{\"a\":\"b\",\"c\":\"d\"}'",
+            ],
+        ]
+        .concat(),
+        &[],
+        r#"{"url": "http://a", "oauth2": {"client_id": "me", "client_secret": "hunter2", "token_url": "https://login/token",
+            "scopes": ["read", "write"], "endpoint_params": {"a": "b", "c": "d"}}}"#,
+        "-remoteWrite.url=http://127.0.0.1:9431/api/v1/write",
+        "",
+    );
+    // In variables, for the second of two URLs; it counts only where there is a secret.
+    assert_planned(
+        &["-envflag.enable", "-envflag.prefix=VMAGENT_"],
+        &[
+            ("VMAGENT_remoteWrite_url", "http://a,https://u:p@pmm/victoriametrics/api/v1/write"),
+            ("VMAGENT_remoteWrite_oauth2_clientID", "me"),
+            ("VMAGENT_remoteWrite_oauth2_clientSecretFile", ",secret"),
+            ("VMAGENT_remoteWrite_oauth2_tokenUrl", "https://login/token"),
+        ],
+        r#"{"url": "https://pmm/victoriametrics/api/v1/write",
+            "oauth2": {"client_id": "me", "client_secret_file": "/secret", "token_url": "https://login/token"}}"#,
+        "-envflag.enable -envflag.prefix=VMAGENT_",
+        "VMAGENT_remoteWrite_url=http://a,http://127.0.0.1:9431/api/v1/write VMAGENT_remoteWrite_oauth2_clientID=me, \
+         VMAGENT_remoteWrite_oauth2_tokenUrl=https://login/token,",
+    );
+    assert_planned(
+        &["-remoteWrite.url=http://u:p@a", "-remoteWrite.oauth2.clientID=me"],
+        &[],
+        r#"{"url": "http://a", "basic_auth": {"username": "u", "password": "p"}}"#,
+        "-remoteWrite.url=http://127.0.0.1:9431/api/v1/write",
+        "",
+    );
+}
+
+#[test]
 fn of_several_urls_that_of_pmm_is_taken_and_the_others_keep_what_is_theirs() {
     assert_planned(
         &[
@@ -232,7 +281,24 @@ fn what_is_unclear_is_said_without_a_secret() {
         (&["-=hunter2"], "argument 1"),
         (&["-remoteWrite.url=%{hunter2}"], "remoteWrite.url"),
         (&["-remoteWrite.url=http://a", "-remoteWrite.bearerToken=(hunter2,"], "remoteWrite.bearerToken"),
-        (&["-remoteWrite.url=http://a", "-remoteWrite.oauth2.clientSecret=hunter2"], "remoteWrite.oauth2"),
+        // Without what a token is asked for with.
+        (&["-remoteWrite.url=http://a", "-remoteWrite.oauth2.clientSecret=hunter2"], "oauth2"),
+        (&["-remoteWrite.url=http://a", "-remoteWrite.oauth2.claims=hunter2"], "remoteWrite.oauth2 is set"),
+        (&[&OAUTH2[..], &["-remoteWrite.oauth2.endpointParams=hunter2"]].concat(), "endpointParams"),
+        (
+            &[&OAUTH2[..], &[r#"-remoteWrite.oauth2.endpointParams={"a":"b","c":"hunter2"}"#]].concat(),
+            "endpointParams",
+        ),
+        (
+            &[&OAUTH2[..], &["-remoteWrite.oauth2.endpointParams={\"scope\":\"hunter2\"}"]].concat(),
+            "endpoint_params",
+        ),
+        (&[&OAUTH2[..], &["-remoteWrite.oauth2.scopes=a b"]].concat(), "not a scope"),
+        (&[&OAUTH2[..], &["-remoteWrite.bearerToken=hunter2"]].concat(), "only one of"),
+        (
+            &[&OAUTH2[..], &["-remoteWrite.oauth2.clientSecretFile=http://hunter2"]].concat(),
+            "clientSecretFile",
+        ),
         (&["-remoteWrite.url=http://a", "-remoteWrite.headers=hunter2"], "without a colon"),
         (
             &["-remoteWrite.url=http://a", "-remoteWrite.tlsInsecureSkipVerify=hunter2"],

@@ -77,6 +77,7 @@ pub fn upstream_state(upstream: &UpstreamStatus) -> String {
 pub fn address(upstream: &UpstreamStatus) -> String {
     let UpstreamStatus { url, kind, url_number, urls, .. } = upstream;
     match urls.len() {
+        0 if url.is_empty() => format!("not known yet ({kind})"),
         0 | 1 => format!("{url} ({kind})"),
         of => format!("{url} ({kind}), url {url_number} of {of}"),
     }

@@ -114,7 +114,7 @@ pub const TABLE: &[Entry] = &[
     entry("pmm_buffer_dead_letter_bytes", Kind::Gauge, &[], "What all dead letters take on disk"),
     entry("pmm_buffer_dead_letters_dropped_total", Kind::Counter, UPSTREAM_REASON, "Dead letters dropped or not kept, by reason (max_bytes, min_free_disk, disk); what they held is lost"),
     entry("pmm_buffer_upstream_up", Kind::Gauge, UPSTREAM, "1 while the last attempt was settled, 0 in an outage"),
-    entry("pmm_buffer_upstream_url_index", Kind::Gauge, UPSTREAM, "Which of its urls an upstream is sent to; 1 is the first, more stands in for it"),
+    entry("pmm_buffer_upstream_url_index", Kind::Gauge, UPSTREAM, "Which of its urls an upstream is sent to; 1 is the first, more stands in for it, 0 while nothing says where it is"),
     entry("pmm_buffer_send_seconds", Kind::Histogram, UPSTREAM, "Time of one attempt, from the request to its answer or failure"),
 
     entry("process_cpu_seconds_total", Kind::Counter, &[], "User and system CPU time"),

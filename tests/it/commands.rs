@@ -14,8 +14,13 @@ pub struct Ran {
 
 /// Runs a command with its output in pipes, and holds it to what every command keeps there: text in plain lines.
 pub async fn run(args: &[&str]) -> Ran {
+    run_with(args, &[]).await
+}
+
+/// The same with these variables.
+pub async fn run_with(args: &[&str], env: &[(&str, &std::ffi::OsStr)]) -> Ran {
     let mut command = Command::new(binary());
-    command.args(args).stdin(Stdio::null());
+    command.args(args).envs(env.iter().copied()).stdin(Stdio::null());
     // Every command bounds its own time; what it talks to lives on the test's runtime.
     let output = tokio::task::spawn_blocking(move || command.output());
     let output = output.await.expect("no panic").expect("it runs");
@@ -93,6 +98,9 @@ async fn status_tells_of_an_agent_that_is_well_and_of_one_in_an_outage() {
     for part in ["refused", "what to do", "300 samples", &stage.upstream.url()] {
         assert!(ill.out.contains(part), "{part} is not in:\n{}", ill.out);
     }
+    // For a probe: a restart would not bring the upstream back.
+    let alive = run(&["status", "--url", &url, "--alive"]).await;
+    assert_eq!((alive.code, alive.out.as_str(), alive.err.as_str()), (Some(0), "alive\n", ""));
     let json = run(&["status", "--url", &url, "--json"]).await;
     assert_eq!(json.code, Some(1));
     let status: Status = serde_json::from_str(&json.out).expect("the JSON of a status");
@@ -108,6 +116,18 @@ async fn status_says_that_nobody_is_there() {
     let ran = run(&["status", "--url", &url]).await;
     assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
     assert!(ran.err.contains(&url) && ran.err.contains("is pmm-buffer running"), "{}", ran.err);
+    assert_eq!(run(&["status", "--url", &url, "--alive"]).await.code, Some(1));
+}
+
+#[tokio::test]
+async fn an_agent_whose_threads_stand_still_is_not_alive() {
+    let stage = Stage::new();
+    let agent = stage.start().await;
+    let pid = rustix::process::Pid::from_raw(agent.id() as i32).expect("above 0");
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).expect("it runs");
+    let ran = run(&["status", "--url", &format!("http://{}", agent.address()), "--alive"]).await;
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
+    assert!(ran.err.contains("no answer from"), "{}", ran.err);
 }
 
 #[tokio::test]

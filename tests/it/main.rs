@@ -6,6 +6,7 @@
 mod commands;
 mod dead_letters;
 mod failover;
+mod following;
 mod kill;
 mod oauth2;
 mod observing;

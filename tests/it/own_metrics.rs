@@ -1,8 +1,11 @@
 //! The agent's own metrics tell of an outage after it.
 
-use crate::stage::{SERIES, Stage, metric, terminate};
-use pmm_buffer::harness::wait::until_async;
+use crate::stage::{SERIES, Stage, logged, metric, terminate};
+use pmm_buffer::harness::wait::{until, until_async};
 use pmm_buffer::wire;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const OWN_PUSHES: &str = r#"pmm_buffer_pushes_accepted_total{route="self_metrics"}"#;
@@ -103,4 +106,40 @@ async fn without_the_option_nothing_but_what_was_pushed_arrives() {
     assert!(verdict.is_clean() && verdict.delivered == 3 * SERIES, "{verdict:?}");
     assert_eq!(stage.upstream.totals().samples, 3 * SERIES);
     assert_eq!(metric(&agent, OWN_PUSHES).await, 0.0);
+}
+
+#[tokio::test]
+async fn a_textfile_is_whole_for_everybody_moves_with_a_reload_and_goes_at_the_end() {
+    let stage = Stage::with_config("", "");
+    let folder = stage.folder.path().join("textfiles");
+    fs::create_dir(&folder).expect("writable");
+    let (first, second) = (folder.join("first.prom"), folder.join("second.prom"));
+    let configured = |path: &Path| {
+        let rest = format!("self_metrics: {{interval: 1s, textfile: {}}}", path.display());
+        stage.write_config(&stage.upstream.url(), "", &rest);
+    };
+    configured(&first);
+    let mut agent = stage.start().await;
+    let accepted = |path: &Path| {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        text.lines()
+            .find_map(|line| line.strip_prefix("pmm_buffer_samples_accepted_total ").map(str::to_owned))
+    };
+    until("it is written", || accepted(&first).as_deref() == Some("0")).await;
+    let mode = fs::metadata(&first).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o644);
+    stage.feed().push(1).await;
+    until("it is written again", || accepted(&first) == Some(SERIES.to_string())).await;
+    assert!(!fs::read_to_string(&first).expect("readable").contains("process_"));
+
+    configured(&second);
+    agent.reload().expect("it runs");
+    until("it moves", || accepted(&second).is_some() && !first.exists()).await;
+    fs::rename(&folder, stage.folder.path().join("away")).expect("ours");
+    logged(&agent, "the textfile cannot be written, trying again").await;
+    fs::create_dir(&folder).expect("writable");
+    logged(&agent, "the textfile is written again").await;
+    terminate(&mut agent).await;
+    assert_eq!(fs::read_dir(&folder).expect("readable").count(), 0);
+    assert_eq!(stage.upstream.totals().samples, SERIES, "it is no push");
 }

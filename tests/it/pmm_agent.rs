@@ -1,6 +1,6 @@
 //! `pmm-agent install | status | uninstall` on a file as PMM Client writes it.
 
-use crate::commands::{Ran, run};
+use crate::commands::{Ran, run_with};
 use crate::stage::{Stage, binary};
 use serde_json::Value;
 use std::fs;
@@ -16,11 +16,12 @@ struct Client {
 impl Client {
     fn new(stage: &Stage) -> Self {
         let folder = stage.folder.path().join("pmm");
-        for part in ["config", "exporters"] {
+        for part in ["config", "exporters", "bin"] {
             fs::create_dir_all(folder.join(part)).expect("writable");
         }
         let client = Self { folder, url: format!("http://{}", stage.launch.address) };
         client.program("exporters/vmagent", "\x7fELF");
+        client.systemctl("exit 0");
         client.write(&client.text());
         fs::set_permissions(client.config(), fs::Permissions::from_mode(0o660)).expect("ours");
         client
@@ -57,12 +58,28 @@ impl Client {
         self.folder.join("shim")
     }
 
+    /// A stand-in for systemctl: nothing of the host is touched, and what it is asked is written down.
+    fn systemctl(&self, exit: &str) {
+        let asked = self.folder.join("asked");
+        self.program("bin/systemctl", &format!("#!/bin/sh\necho \"$@\" >>{}\n{exit}\n", asked.display()));
+    }
+
+    /// What systemctl was asked since the last look.
+    fn asked(&self) -> String {
+        let asked = self.folder.join("asked");
+        let text = fs::read_to_string(&asked).unwrap_or_default();
+        let _ = fs::remove_file(asked);
+        text
+    }
+
     async fn run(&self, command: &str, more: &[&str]) -> Ran {
         let (config, shim) = (self.config(), self.shim());
         let text = |path: &Path| path.to_str().expect("text").to_owned();
         let (config, shim) = (text(&config), text(&shim));
         let args = ["pmm-agent", command, "--config", &config, "--folder", &shim, "--url", &self.url];
-        let ran = run(&[&args[..], more].concat()).await;
+        let mut path = self.folder.join("bin:").into_os_string();
+        path.push(std::env::var_os("PATH").unwrap_or_default());
+        let ran = run_with(&[&args[..], more].concat(), &[("PATH", &path)]).await;
         assert!(!ran.out.contains("hunter2") && !ran.err.contains("hunter2"), "{}{}", ran.out, ran.err);
         ran
     }
@@ -150,4 +167,95 @@ async fn what_is_not_as_expected_is_refused() {
     fs::remove_dir_all(queue).expect("there");
     assert_eq!(client.run("uninstall", &[]).await.code, Some(0));
     assert_eq!(client.read(), client.text());
+}
+
+#[tokio::test]
+async fn a_restart_is_made_where_it_is_asked_for_and_told_where_it_fails() {
+    let stage = Stage::new();
+    let _agent = stage.start().await;
+    let client = Client::new(&stage);
+    let ran = client.run("install", &["--restart"]).await;
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    assert!(ran.out.contains("pmm-agent was restarted") && !ran.out.contains("Next"), "{}", ran.out);
+    assert_eq!(client.asked(), "restart pmm-agent.service\n");
+    client.systemctl("echo 'no such unit' >&2; exit 5");
+    let ran = client.run("uninstall", &["--restart"]).await;
+    assert_eq!((ran.code, client.read()), (Some(1), client.text()));
+    assert!(
+        ran.err.contains("goes on as it was until you do it") && ran.err.contains("no such unit"),
+        "{}",
+        ran.err
+    );
+    client.asked();
+    assert_eq!(client.run("install", &[]).await.code, Some(0));
+    assert_eq!(client.run("uninstall", &[]).await.code, Some(0));
+    assert_eq!(client.asked(), "", "only where it is asked for");
+}
+
+#[tokio::test]
+async fn a_removal_leaves_pmm_agent_with_a_vmagent_in_any_case() {
+    let stage = Stage::new();
+    let _agent = stage.start().await;
+    let client = Client::new(&stage);
+    let link = client.shim().join("pmm-buffer-vmagent");
+    let own = client.folder.join("exporters/vmagent");
+    let ran = client.run("uninstall", &["--for-removal"]).await;
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (Some(0), "", ""), "nothing was installed");
+
+    // As it should be; vmagent's own queue does not hold it up, and is named.
+    assert_eq!(client.run("install", &[]).await.code, Some(0));
+    let queue = client.folder.join("tmp/vmagent-temp-dir/persistent-queue/1_A");
+    fs::create_dir_all(&queue).expect("writable");
+    fs::write(queue.join("metainfo.json"), r#"{"Name":"x","ReaderOffset":10,"WriterOffset":52}"#)
+        .expect("writable");
+    let ran = client.run("uninstall", &["--for-removal"]).await;
+    assert_eq!((ran.code, client.read()), (Some(0), client.text()));
+    assert!(ran.err.contains("holds 42 bytes") && ran.err.contains("is as it was"), "{}", ran.err);
+    assert_eq!(fs::read_link(&link).expect("a link"), own, "for a pmm-agent that is not restarted");
+    fs::remove_dir_all(queue).expect("there");
+
+    // A file that cannot be set back: what pmm-agent starts is vmagent itself.
+    assert_eq!(client.run("install", &[]).await.code, Some(0));
+    let notes = client.shim().join("pmm-buffer-vmagent.json");
+    let text = fs::read_to_string(&notes).expect("readable");
+    let mut without: Value = serde_json::from_str(&text).expect("JSON");
+    without.as_object_mut().expect("a section").remove("edit");
+    fs::write(&notes, without.to_string()).expect("writable");
+    let ran = client.run("uninstall", &["--for-removal"]).await;
+    assert_eq!(ran.code, Some(0));
+    assert!(
+        ran.err.contains("cannot be set back, and its `paths.vmagent` leads to vmagent itself"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(fs::read_link(&link).expect("a link"), own);
+    assert!(client.read().contains(&*link.to_string_lossy()));
+    // The package is back: so is the buffer, and what it was before is known again.
+    assert_eq!(client.run("status", &[]).await.code, Some(1), "it starts vmagent itself");
+    fs::write(&notes, text).expect("writable");
+    let ran = client.run("install", &["--restart"]).await;
+    assert!(ran.out.contains("is the buffer's again"), "{}{}", ran.out, ran.err);
+    assert_eq!(client.run("status", &[]).await.code, Some(0));
+
+    // A file that is no YAML any more is left, and said.
+    client.write("paths: [\npassword: hunter2\n");
+    let ran = client.run("uninstall", &["--for-removal"]).await;
+    assert_eq!(ran.code, Some(0));
+    assert!(ran.err.contains("take that line out"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn a_folder_and_a_file_that_were_given_once_are_found_again() {
+    let stage = Stage::new();
+    let _agent = stage.start().await;
+    let client = Client::new(&stage);
+    assert_eq!(client.run("install", &[]).await.code, Some(0));
+    let (config, shim) = (client.config(), client.shim());
+    let (config, shim) = (config.to_str().expect("text"), shim.to_str().expect("text"));
+    // By what pmm-agent.yaml says, and by the notes.
+    for known in [["--config", config], ["--folder", shim]] {
+        let ran = run_with(&[&["pmm-agent", "status", "--url", &client.url], &known[..]].concat(), &[]).await;
+        assert_eq!(ran.code, Some(0), "{}{}", ran.out, ran.err);
+        assert!(ran.out.contains(config) && ran.out.contains(shim), "{}", ran.out);
+    }
 }

@@ -12,11 +12,15 @@ use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Where PMM Client has its file: version 3, then version 2.
 const CONFIGS: [&str; 2] =
     ["/usr/local/percona/pmm/config/pmm-agent.yaml", "/usr/local/percona/pmm2/config/pmm-agent.yaml"];
+
+/// The folder between both, where nothing else is said.
+const FOLDER: &str = "/var/lib/pmm-buffer-shim";
 
 /// The buffer's own folder: its group is that of the buffer.
 const DATA_DIR: &str = "/var/lib/pmm-buffer";
@@ -33,10 +37,25 @@ pub(super) struct Yaml {
     owner: (u32, u32),
 }
 
+/// Where pmm-agent.yaml is: the one that was given, or changed before, or that PMM Client has.
+pub(super) fn config(place: &AgentPlace) -> Option<PathBuf> {
+    let folder = place.folder.as_deref().unwrap_or(Path::new(FOLDER));
+    let changed = || Notes::read(&Notes::path_of(&folder.join(NAME))).ok()?.config;
+    let known = CONFIGS.iter().map(PathBuf::from);
+    place.config.clone().or_else(|| changed().into_iter().chain(known).find(|path| path.exists()))
+}
+
+/// Asks systemd to do this with pmm-agent.
+pub(super) fn systemctl(verb: &str) -> anyhow::Result<()> {
+    let ran = Command::new("systemctl").args([verb, "pmm-agent.service"]).stdin(Stdio::null()).output();
+    let ran = ran.with_context(|| format!("cannot run systemctl {verb} pmm-agent.service"))?;
+    let said = String::from_utf8_lossy(&ran.stderr);
+    ensure!(ran.status.success(), "systemctl {verb} pmm-agent.service: {}", said.trim());
+    Ok(())
+}
+
 impl Yaml {
-    pub(super) fn read(given: Option<&Path>) -> anyhow::Result<Self> {
-        let known = || CONFIGS.iter().map(Path::new).find(|path| path.exists());
-        let path = given.or_else(known).context("there is no pmm-agent.yaml: give --config FILE")?;
+    pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
         let read = || {
             let path = fs::canonicalize(path)?;
             let metadata = fs::metadata(&path)?;
@@ -72,15 +91,27 @@ pub(super) struct Host {
     listener: String,
 }
 
+/// What the link leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leads {
+    /// To this program.
+    Here,
+    /// To another, or nowhere.
+    Elsewhere,
+}
+
 impl Host {
-    pub(super) fn of(place: &AgentPlace) -> anyhow::Result<Self> {
+    /// `vmagent` is what pmm-agent.yaml says, which may be the link of a folder that was given before.
+    pub(super) fn of(place: &AgentPlace, vmagent: Option<&str>) -> anyhow::Result<Self> {
         let uri: Uri = place.url.parse().with_context(|| format!("{} is not a URL", place.url))?;
         let listener = uri.authority().filter(|_| uri.scheme_str() == Some("http"));
         let Some(listener) = listener.filter(|listener| !listener.as_str().contains('@')) else {
             bail!("{} is not the URL of a buffer: write it as in http://127.0.0.1:9431", place.url);
         };
         let port = listener.port_u16().unwrap_or(80);
-        let folder = std::path::absolute(&place.folder)?;
+        let link = vmagent.map(Path::new).filter(|path| path.is_absolute() && path.ends_with(NAME));
+        let folder = place.folder.as_deref().or_else(|| link?.parent()).unwrap_or(Path::new(FOLDER));
+        let folder = std::path::absolute(folder)?;
         Ok(Self { folder, listener: format!("{}:{port}", listener.host()) })
     }
 
@@ -162,13 +193,35 @@ impl Host {
         let json = serde_json::to_string_pretty(notes).map_err(io::Error::other)?;
         atomic_file::replace(&self.backup(), yaml.text.as_bytes(), 0o600, owner)?;
         atomic_file::replace(&self.notes_path(), format!("{json}\n").as_bytes(), 0o640, owner)?;
+        self.try_link_to(&std::env::current_exe()?, (user, group))
+    }
+
+    /// Has what pmm-agent starts lead to this program, at once: it may be starting it.
+    fn try_link_to(&self, program: &Path, (user, group): (u32, u32)) -> io::Result<()> {
         let link = self.link();
-        match fs::remove_file(&link) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+        let temporary = self.folder.join(format!("{NAME}.{}.tmp", std::process::id()));
+        let _ = fs::remove_file(&temporary);
+        symlink(program, &temporary)?;
+        let linked = lchown(&temporary, Some(user), Some(group)).and_then(|()| fs::rename(&temporary, &link));
+        if linked.is_err() {
+            let _ = fs::remove_file(&temporary);
         }
-        symlink(std::env::current_exe()?, &link)?;
-        lchown(&link, Some(user), Some(group))
+        linked
+    }
+
+    /// Has a link that is there lead to this program.
+    pub(super) fn link_to(&self, program: &Path) -> anyhow::Result<()> {
+        let owner = || fs::metadata(&self.folder).map(|folder| (folder.uid(), folder.gid()));
+        owner()
+            .and_then(|owner| self.try_link_to(program, owner))
+            .with_context(|| format!("cannot change {}; run this as root", self.link().display()))
+    }
+
+    /// Where the link leads.
+    pub(super) fn leads_to(&self) -> anyhow::Result<Leads> {
+        let own = std::env::current_exe().and_then(fs::canonicalize)?;
+        let is_own = fs::canonicalize(self.link()).is_ok_and(|program| program == own);
+        Ok(if is_own { Leads::Here } else { Leads::Elsewhere })
     }
 }
 

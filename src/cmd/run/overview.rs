@@ -71,7 +71,7 @@ impl Overview {
         Some(UpstreamStatus {
             name: name.clone(),
             url: urls.get(progress.url).cloned().unwrap_or_default(),
-            url_number: progress.url + 1,
+            url_number: if urls.is_empty() { 0 } else { progress.url + 1 },
             urls,
             kind: match upstream.kind {
                 UpstreamKind::Pmm => "pmm".into(),

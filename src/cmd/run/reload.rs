@@ -45,8 +45,9 @@ pub(super) fn reload(
         tracing::warn!(%warning, "configuration");
     }
     let old = in_force.borrow().clone();
-    let difference = config::difference(&old, &loaded.config);
-    let new = merged(&old, loaded.config);
+    let loaded = with_known_urls(&old, loaded.config);
+    let difference = config::difference(&old, &loaded);
+    let new = merged(&old, loaded);
     level.set(new.log.level);
     state.set_limits(new.server.clone(), new.import);
     for settings in super::settings(&new) {
@@ -60,6 +61,19 @@ pub(super) fn reload(
     if !difference.needs_restart.is_empty() {
         tracing::warn!(keys = %list(&difference.needs_restart), "these take effect at the next restart");
     }
+}
+
+/// The new configuration, where it says nothing any more of where an upstream is, with what was said last: that is more
+/// likely to be right than nothing.
+fn with_known_urls(old: &Config, mut new: Config) -> Config {
+    for upstream in new.upstreams.iter_mut().filter(|upstream| upstream.awaits.is_some()) {
+        let known = old.upstreams.iter().find(|old| old.name == upstream.name && old.awaits.is_none());
+        if let Some(known) = known {
+            tracing::warn!(upstream = %known.name, "nothing says any more where to send to, what was said last stays");
+            *upstream = known.clone();
+        }
+    }
+    new
 }
 
 /// The new configuration, but for what a running agent cannot change.

@@ -33,6 +33,13 @@ fn the_sample_comes_back() {
     assert_eq!(good(&effective(&config)), config);
 }
 
+#[test]
+fn what_is_awaited_comes_back() {
+    let config = good("remote_write: [{pmm: /nowhere/upstream.json, remote_timeout: 2s}]");
+    assert_eq!(config.upstreams[0].awaits.as_deref(), Some("/nowhere/upstream.json"));
+    assert_eq!(good(&effective(&config)), config);
+}
+
 proptest! {
     #[test]
     fn what_is_written_is_read_as_the_same(

@@ -83,6 +83,25 @@ fn the_examples_in_the_sample_are_read() {
 }
 
 #[test]
+fn what_the_packages_begin_with_follows_pmm_and_tells_of_itself() {
+    const PACKAGED: &str = include_str!("../../../config/packages/pmm-buffer.yml");
+    let config = good(PACKAGED);
+    assert!(config.self_metrics.enabled);
+    // On a host of PMM's there is something to follow.
+    let upstream = &config.upstreams[0];
+    assert!(upstream.awaits.is_some() != upstream.nowhere().is_none(), "{upstream:?}");
+    let commented: String = PACKAGED
+        .lines()
+        .filter_map(|line| line.strip_prefix("  # "))
+        .fold(String::from("remote_write:\n"), |text, line| {
+            if line.starts_with(['-', ' ']) { text + "  " + line + "\n" } else { text }
+        });
+    let basic = good(&commented).upstreams.remove(0);
+    assert_eq!((basic.urls, basic.awaits), (vec![URL.to_owned()], None));
+    assert!(matches!(basic.auth, Auth::Basic { .. }));
+}
+
+#[test]
 fn the_list_of_urls_in_the_sample_is_read_in_the_place_of_the_url() {
     let text = uncommented(&["authorization", "oauth2"]).replace(&format!("    url: {URL}\n"), "");
     let upstream = good(&text).upstreams.remove(0);

@@ -11,7 +11,7 @@ const EACH: Duration = Duration::from_millis(20);
 
 fn config(enabled: bool, labels: &[(&str, &str)]) -> Arc<Config> {
     let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let self_metrics = SelfMetrics { enabled, interval: EACH, labels };
+    let self_metrics = SelfMetrics { enabled, interval: EACH, labels, textfile: None };
     Arc::new(Config { self_metrics, ..Config::default() })
 }
 

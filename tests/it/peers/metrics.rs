@@ -1,7 +1,8 @@
 //! promtool's opinion of the agent's own metrics.
 
 use super::{Through, peer};
-use crate::stage::page;
+use crate::stage::{Stage, page};
+use pmm_buffer::harness::wait::until;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -22,6 +23,23 @@ async fn promtool_finds_nothing_wrong_with_the_metrics() {
     for name in ["pmm_buffer_pushes_refused_total{", "pmm_buffer_sync_seconds_bucket{", "process_open_fds "] {
         assert!(text.contains(name), "{name} is not in:\n{text}");
     }
+    promtool_agrees(&text);
+}
+
+#[tokio::test]
+async fn promtool_finds_nothing_wrong_with_the_textfile() {
+    let stage = Stage::with_config("", "");
+    let file = stage.folder.path().join("pmm-buffer.prom");
+    let rest = format!("self_metrics: {{textfile: {}}}", file.display());
+    stage.write_config(&stage.upstream.url(), "", &rest);
+    let _agent = stage.start().await;
+    until("it is written", || file.exists()).await;
+    let text = std::fs::read_to_string(file).expect("readable");
+    assert!(text.contains("pmm_buffer_sync_seconds_bucket{"), "{text}");
+    promtool_agrees(&text);
+}
+
+fn promtool_agrees(text: &str) {
     let mut command = Command::new(peer("promtool"));
     command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut promtool = command.spawn().expect("promtool starts");

@@ -193,10 +193,10 @@ async fn what_is_unclear_or_cannot_be_handed_over_leaves_vmagent_as_it_was() {
     let shim = Shim::new(&stage);
     stage.upstream.set_mode(Mode::Authorize(AUTHORIZATION.into()));
     // Two reasons: a setting that the buffer does not have, and a hand-over that is a folder.
-    let oauth2 = ["-remoteWrite.oauth2.scopes=x"];
+    let oauth2 = ["-remoteWrite.aws.useSigv4"];
     let vmagent = shim.start(&shim.link(), &oauth2, agent.address(), &stage.upstream.url());
     until("it is said", || {
-        shim.log().contains("vmagent runs unchanged, past the buffer: remoteWrite.oauth2 is set")
+        shim.log().contains("vmagent runs unchanged, past the buffer: remoteWrite.aws is set")
     })
     .await;
     shim.answers().await;
