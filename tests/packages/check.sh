@@ -11,6 +11,9 @@
 # | sandbox.sh | makes the copy, and runs a script in it |
 # | say.sh | what the scripts share |
 # | deb.sh, rpm.sh | the life of a package, in the copy |
+# | agent.sh | the installed agent, as the unit runs it |
+# | client.sh | PMM Client, as far as the buffer sees it, with the real vmagent |
+# | manager.sh | the service manager, as far as both packages ask it |
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 target=${1:?usage: check.sh TARGET-DIR DIR-FOR-TOOLS}
@@ -63,6 +66,7 @@ check_rpm() {
         return 0
     fi
     cp "$rpm" "$scratch/packages/first.rpm"
+    cp "$target/release/packaging/pmm-buffer" "$scratch/packages/program"
     CARGO_TARGET_DIR=$target cargo-generate-rpm --payload-compress gzip -s 'release = "2"' -o "$scratch/packages/next.rpm"
     tests/packages/sandbox.sh "$scratch" tests/packages/rpm.sh
 }

@@ -4,6 +4,8 @@
 . /tmp/tests/say.sh
 # shellcheck disable=SC1091
 . /tmp/tests/agent.sh
+# shellcheck disable=SC1091
+. /tmp/tests/client.sh
 
 config=/etc/pmm-buffer/pmm-buffer.yml
 queue=/var/lib/pmm-buffer
@@ -17,7 +19,7 @@ install_package() {
 
 # Where a host has it already, the copy begins without.
 dpkg --purge pmm-buffer >/dev/null 2>&1 || true
-rm -rf "$queue" /etc/pmm-buffer
+rm -rf "$queue" /etc/pmm-buffer /var/lib/pmm-buffer-shim /usr/local/percona
 
 say "install"
 install_package -i /tmp/packages/first.deb
@@ -30,7 +32,7 @@ owned "$queue" "700 pmm-buffer:pmm-buffer"
 for unit in $enabled; do
     expect "enabled: $unit" [ -e "$unit" ]
 done
-expect "it says what to do next" grep -q "systemctl reload pmm-buffer" /tmp/dpkg.log
+expect "it says what to do next" grep -q "pmm-buffer pmm-agent install --restart" /tmp/dpkg.log
 is "it runs" "pmm-buffer ${version%-*}" "$(pmm-buffer --version)"
 expect "its configuration is sound" pmm-buffer check-config "$config"
 expect "its folder is declared as it is" systemd-tmpfiles --create pmm-buffer.conf
@@ -47,8 +49,10 @@ expect "completion for bash" bash -n /usr/share/bash-completion/completions/pmm-
 say "first sample"
 start_agent
 is "a push is answered" 204 "$(push)"
+expect "it says that nothing says yet where PMM Server is" grep -q "nowhere to send to yet" /tmp/agent.log
 stop_agent
-is "samples in the queue" 1 "$(samples)"
+kept=$(samples)
+expect "samples in the queue" [ "$kept" -gt 0 ]
 
 say "upgrade, with a configuration that was edited, a service that was disabled"
 echo "# mine" >>"$config"
@@ -62,10 +66,12 @@ same "the configuration is as it was" /tmp/mine "$config"
 owned "$config" "600 pmm-buffer:pmm-buffer"
 gone "${enabled%% *}"
 expect "the new default is beside it" grep -q "next version" "$config.dpkg-dist"
-is "samples in the queue" 1 "$(samples)"
+is "samples in the queue" "$kept" "$(samples)"
 start_agent
 is "a push is answered" 204 "$(push)"
 stop_agent
+expect "more samples in the queue" [ "$(samples)" -gt "$kept" ]
+kept=$(samples)
 
 say "remove"
 install_package -r pmm-buffer
@@ -78,7 +84,7 @@ expect "it says that the queue stays" grep -q "the queue stays" /tmp/dpkg.log
 say "install again"
 install_package -i /tmp/packages/next.deb
 same "the configuration is as it was" /tmp/mine "$config"
-is "samples in the queue" 2 "$(samples)"
+is "samples in the queue" "$kept" "$(samples)"
 
 say "purge"
 echo secret >/etc/pmm-buffer/token
@@ -127,6 +133,12 @@ install_package -r pmm-buffer
 asked "removing stops the socket with the service" "stop pmm-buffer.socket pmm-buffer.service"
 install_package --purge pmm-buffer
 rm -rf /run/systemd/system /usr/local/sbin/systemctl /usr/local/sbin/deb-systemd-invoke
+
+if find_vmagent >/dev/null; then
+    . /tmp/tests/with_client.sh
+else
+    skip "with PMM Client: no vmagent here"
+fi
 
 # As image builders do: dpkg outside of the root it installs into.
 say "install and purge in another root"

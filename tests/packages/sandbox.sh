@@ -45,4 +45,5 @@ mkdir -p "$root/tmp/tests" "$root/tmp/packages"
 cp "$here"/* "$root/tmp/tests"
 cp "$scratch"/packages/* "$root/tmp/packages"
 exec chroot "$root" /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
+    PEERS="${PMM_BUFFER_TEST_PEERS:-}" \
     bash -euo pipefail "/tmp/tests/$(basename "$script")"

@@ -90,12 +90,12 @@ fn what_the_packages_begin_with_follows_pmm_and_tells_of_itself() {
     // On a host of PMM's there is something to follow.
     let upstream = &config.upstreams[0];
     assert!(upstream.awaits.is_some() != upstream.nowhere().is_none(), "{upstream:?}");
-    let commented: String = PACKAGED
-        .lines()
-        .filter_map(|line| line.strip_prefix("  # "))
-        .fold(String::from("remote_write:\n"), |text, line| {
+    let commented: String = PACKAGED.lines().filter_map(|line| line.strip_prefix("  # ")).fold(
+        String::from("remote_write:\n"),
+        |text, line| {
             if line.starts_with(['-', ' ']) { text + "  " + line + "\n" } else { text }
-        });
+        },
+    );
     let basic = good(&commented).upstreams.remove(0);
     assert_eq!((basic.urls, basic.awaits), (vec![URL.to_owned()], None));
     assert!(matches!(basic.auth, Auth::Basic { .. }));

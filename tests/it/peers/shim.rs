@@ -4,7 +4,7 @@
 use super::peer;
 use crate::stage::{SERIES, Stage, binary, upstream_status};
 use pmm_buffer::harness::wait::{DEADLINE, until, until_async};
-use pmm_buffer::harness::{Agent, Client, Mode, ReservedPort};
+use pmm_buffer::harness::{Agent, Client, Grants, Mode, ReservedPort, TokenServer};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::fs;
@@ -17,6 +17,11 @@ const PASSWORD: &str = "glsa_hunter2";
 
 /// Basic, of `service_token` and [`PASSWORD`].
 const AUTHORIZATION: &str = "Basic c2VydmljZV90b2tlbjpnbHNhX2h1bnRlcjI=";
+
+const BASIC_AUTH: [(&str, &str); 2] = [
+    ("VMAGENT_remoteWrite_basicAuth_username", "service_token"),
+    ("VMAGENT_remoteWrite_basicAuth_password", PASSWORD),
+];
 
 /// A link to the program beside its notes, as `pmm-agent install` makes them.
 struct Shim {
@@ -68,6 +73,18 @@ impl Shim {
 
     /// Starts `program` with what PMM from 3.4 on gives vmagent, which scrapes `target` for `url`.
     fn start(&self, program: &Path, first: &[&str], target: SocketAddr, url: &str) -> Vmagent {
+        self.start_with(program, first, target, url, &BASIC_AUTH)
+    }
+
+    /// The same with these variables in the place of those that PMM proves itself with.
+    fn start_with(
+        &self,
+        program: &Path,
+        first: &[&str],
+        target: SocketAddr,
+        url: &str,
+        auth: &[(&str, &str)],
+    ) -> Vmagent {
         let config = self.folder.join("scrape.yml");
         let scrape = format!(
             "scrape_configs:\n  - job_name: agent\n    scrape_interval: 200ms\n    static_configs:\n      - targets: ['{target}']\n"
@@ -85,8 +102,7 @@ impl Shim {
             .env("VMAGENT_remoteWrite_url", url)
             .env("VMAGENT_remoteWrite_tlsInsecureSkipVerify", "true")
             .env("VMAGENT_remoteWrite_flushInterval", "200ms")
-            .env("VMAGENT_remoteWrite_basicAuth_username", "service_token")
-            .env("VMAGENT_remoteWrite_basicAuth_password", PASSWORD)
+            .envs(auth.iter().copied())
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file"))
@@ -193,7 +209,7 @@ async fn what_is_unclear_or_cannot_be_handed_over_leaves_vmagent_as_it_was() {
     let shim = Shim::new(&stage);
     stage.upstream.set_mode(Mode::Authorize(AUTHORIZATION.into()));
     // Two reasons: a setting that the buffer does not have, and a hand-over that is a folder.
-    let oauth2 = ["-remoteWrite.aws.useSigv4"];
+    let oauth2 = ["-remoteWrite.aws.region=x"];
     let vmagent = shim.start(&shim.link(), &oauth2, agent.address(), &stage.upstream.url());
     until("it is said", || {
         shim.log().contains("vmagent runs unchanged, past the buffer: remoteWrite.aws is set")
@@ -226,17 +242,69 @@ async fn no_vmagent_or_a_circle_is_said() {
     }
 }
 
-#[tokio::test]
-async fn what_is_handed_over_is_followed_without_a_restart_and_keeps_the_queue() {
-    let mut stage = Stage::with_config("", "");
-    let shim = Shim::new(&stage);
-    let (listen, data, hand_over) = (stage.launch.address, stage.data_dir(), shim.hand_over());
+/// Has the agent send to where this file says.
+fn follow(stage: &Stage, hand_over: &Path) {
+    let (listen, data) = (stage.launch.address, stage.data_dir());
     let config = format!(
         "listen: {listen}\ndata_dir: {}\nremote_write: [{{pmm: {}}}]\n",
         data.display(),
         hand_over.display()
     );
     fs::write(stage.config(), config).expect("writable");
+}
+
+#[tokio::test]
+async fn tokens_are_the_buffers_to_get_where_vmagent_was_meant_to() {
+    let stage = Stage::with_config("", "");
+    let shim = Shim::new(&stage);
+    follow(&stage, &shim.hand_over());
+    let authorization = "Basic bWU6Z2xzYV9odW50ZXIy".to_owned();
+    let tokens = TokenServer::start(Grants { authorization, body: Vec::new(), expires_in: Some(3600) });
+    let tokens = tokens.expect("loopback");
+    stage.upstream.set_mode(Mode::Authorize("Bearer token-1".into()));
+    let agent = stage.start().await;
+    let url = tokens.url();
+    let oauth2 = [
+        ("VMAGENT_remoteWrite_oauth2_clientID", "me"),
+        ("VMAGENT_remoteWrite_oauth2_clientSecret", PASSWORD),
+        ("VMAGENT_remoteWrite_oauth2_tokenUrl", &url),
+        ("VMAGENT_remoteWrite_oauth2_scopes", "read;write"),
+    ];
+    let vmagent = shim.start_with(&shim.link(), &[], agent.address(), &stage.upstream.url(), &oauth2);
+    arrived(&stage, 100).await;
+    assert_eq!(tokens.issued(), 1, "vmagent asks for none");
+    assert_eq!(tokens.bodies(), ["grant_type=client_credentials&scope=read+write"]);
+    let seen = [vmagent.process_file("cmdline"), vmagent.process_file("environ"), shim.log(), agent.log()];
+    assert!(!seen.concat().contains(PASSWORD));
+    assert!(!seen.concat().contains("oauth2_client"));
+}
+
+/// pmm-agent asks the kernel to end vmagent with it. That is kept by the process, which the shim goes on to be.
+#[tokio::test]
+async fn the_death_of_what_started_it_ends_vmagent() {
+    let stage = Stage::new();
+    let agent = stage.start().await;
+    let shim = Shim::new(&stage);
+    let (link, pid) = (shim.link(), shim.folder.join("pid"));
+    let script = format!("/usr/bin/setpriv --pdeathsig KILL \"$@\" & echo $! >{}; wait", pid.display());
+    let first = ["-c", &script, "sh", &link.to_string_lossy()];
+    let mut parent = shim.start(Path::new("/bin/sh"), &first, agent.address(), &stage.upstream.url());
+    accepted(&agent, 2).await;
+    let pid = fs::read_to_string(pid).expect("written");
+    let executable = || fs::read_link(format!("/proc/{}/exe", pid.trim())).ok();
+    let vmagent = fs::canonicalize(peer("vmagent")).expect("it is there");
+    assert_eq!(executable(), Some(vmagent), "it is vmagent by now");
+    parent.0.kill().expect("it runs");
+    // What is left of it, until somebody asks how it ended, has no program.
+    until("vmagent ends", || executable().is_none()).await;
+}
+
+#[tokio::test]
+async fn what_is_handed_over_is_followed_without_a_restart_and_keeps_the_queue() {
+    let mut stage = Stage::with_config("", "");
+    let shim = Shim::new(&stage);
+    let hand_over = shim.hand_over();
+    follow(&stage, &hand_over);
     let entry = |password: &str| {
         let basic = json!({ "username": "service_token", "password": password });
         json!({ "url": stage.upstream.url(), "basic_auth": basic }).to_string()
