@@ -71,7 +71,7 @@ by_vmagent() {
     python3 -c '
 import urllib.request
 page = urllib.request.urlopen("http://127.0.0.1:9431/metrics", timeout=5).read().decode()
-name = "pmm_buffer_pushes_accepted_total{route=\"remote_write\"} "
+name = "pmm_buffer_pushes_accepted_total{route=\"/api/v1/write\"} "
 print(next((line[len(name):] for line in page.splitlines() if line.startswith(name)), 0))'
 }
 

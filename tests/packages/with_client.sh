@@ -31,7 +31,8 @@ owned /var/lib/pmm-buffer-shim/upstream.json "640 pmm-agent:pmm-buffer"
 owned "$yaml" "660 pmm-agent:pmm-agent"
 expect "nobody else reads what is handed over" \
     sh -c '! setpriv --reuid nobody --regid nogroup --clear-groups cat /var/lib/pmm-buffer-shim/upstream.json'
-is_followed() { pmm-buffer status | grep -q "https://pmm.invalid:443/victoriametrics/api/v1/write (pmm)"; }
+# Its exit status is that of the upstream, which there is none of.
+is_followed() { grep -q "https://pmm.invalid:443/victoriametrics/api/v1/write (pmm)" <(pmm-buffer status); }
 eventually "the buffer follows what was handed over" is_followed
 expect "no secret in the process" sh -c '! tr "\0" "\n" </proc/$(cat /tmp/client.pid)/environ | grep -q hunter2'
 expect "its folder is declared as it is" systemd-tmpfiles --create pmm-buffer.conf
@@ -58,7 +59,8 @@ gone /var/lib/pmm-buffer-shim
 
 say "with PMM Client: a file that cannot be set back, and a manager that fails"
 install_package -i /tmp/packages/first.deb
-expect "in" pmm-buffer pmm-agent install --restart
+# Meanwhile vmagent has put on disk what PMM Server did not take.
+expect "in" pmm-buffer pmm-agent install --restart --discard-queue
 printf 'paths: {vmagent: %s}\n' "$link" >"$yaml"
 touch /tmp/manager.fails
 install_package -r pmm-buffer
@@ -73,7 +75,8 @@ say "with PMM Client: a program that does not start"
 rm -rf /var/lib/pmm-buffer-shim /tmp/manager.fails
 cp -p /tmp/client.yaml "$yaml"
 install_package -i /tmp/packages/first.deb
-expect "in" pmm-buffer pmm-agent install
+expect "in" pmm-buffer pmm-agent install --discard-queue
+rm /usr/bin/pmm-buffer
 printf 'no program\n' >/usr/bin/pmm-buffer
 install_package -r pmm-buffer
 expect "it says what to do" grep -q "take that line out, then: systemctl restart pmm-agent" /tmp/dpkg.log
