@@ -370,7 +370,7 @@ pub struct Change {
 /// Where pmm-agent and the buffer are.
 #[derive(Debug, Args)]
 pub struct AgentPlace {
-    /// pmm-agent.yaml [default: the one that was changed before, else that of PMM Client 3, else of PMM Client 2]
+    /// pmm-agent.yaml [default: that of PMM Client 3, else of PMM Client 2, else the one that was changed before]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Folder for what pmm-agent starts and what it hands over; its user owns it [default: the one that pmm-agent.yaml names

@@ -33,9 +33,8 @@ struct Found {
 }
 
 impl Found {
-    fn at(place: &AgentPlace) -> anyhow::Result<Self> {
-        let yaml =
-            Yaml::read(&host::config(place).context("there is no pmm-agent.yaml: give --config FILE")?)?;
+    fn at(place: &AgentPlace, config: Option<PathBuf>) -> anyhow::Result<Self> {
+        let yaml = Yaml::read(&config.context("there is no pmm-agent.yaml: give --config FILE")?)?;
         let file = yaml.parsed()?;
         Ok(Self { host: Host::of(place, file.vmagent.as_deref())?, yaml, file })
     }
@@ -61,7 +60,7 @@ impl Found {
 
 fn install(args: &cli::Install) -> anyhow::Result<ExitCode> {
     let cli::Change { place, dry_run, restart, discard_queue } = &args.change;
-    let found = Found::at(place)?;
+    let found = Found::at(place, host::configs(place).into_iter().next())?;
     let Found { host, yaml, file } = &found;
     if found.is_redirected()? {
         if host.leads_to()? == Leads::Here {
@@ -99,7 +98,7 @@ fn install(args: &cli::Install) -> anyhow::Result<ExitCode> {
 
 fn uninstall(change: &cli::Change) -> anyhow::Result<ExitCode> {
     let cli::Change { place, dry_run, restart, discard_queue } = change;
-    let found = Found::at(place)?;
+    let found = Found::at(place, host::changed_config(place))?;
     if !found.is_redirected()? {
         println!("{} does not have the buffer's vmagent: nothing to do.", found.yaml.path.display());
         return Ok(ExitCode::SUCCESS);
@@ -129,7 +128,7 @@ fn finish(restart: bool) -> anyhow::Result<ExitCode> {
 }
 
 fn status(place: &AgentPlace) -> anyhow::Result<ExitCode> {
-    let found = Found::at(place)?;
+    let found = Found::at(place, host::changed_config(place))?;
     let Found { host, yaml, .. } = &found;
     let is_installed = found.is_redirected()? && host.leads_to()? == Leads::Here;
     let ready = host.expect_ready();

@@ -7,6 +7,9 @@ for name in systemctl deb-systemd-invoke; do
 done
 make_client /usr/local/percona/pmm
 echo "$base" >/tmp/client.base
+# What an upgrade from PMM Client 2 may leave behind.
+mkdir -p /usr/local/percona/pmm2/config
+cp "$yaml" /usr/local/percona/pmm2/config
 
 # timed NAME COMMAND...: how long a command takes, in ms.
 timed() {
@@ -29,6 +32,7 @@ eventually "what vmagent pushes is buffered" is_buffered
 owned /var/lib/pmm-buffer-shim "2750 pmm-agent:pmm-buffer"
 owned /var/lib/pmm-buffer-shim/upstream.json "640 pmm-agent:pmm-buffer"
 owned "$yaml" "660 pmm-agent:pmm-agent"
+same "the file of another PMM Client is left" /tmp/client.yaml /usr/local/percona/pmm2/config/pmm-agent.yaml
 expect "nobody else reads what is handed over" \
     sh -c '! setpriv --reuid nobody --regid nogroup --clear-groups cat /var/lib/pmm-buffer-shim/upstream.json'
 # Its exit status is that of the upstream, which there is none of.

@@ -37,12 +37,24 @@ pub(super) struct Yaml {
     owner: (u32, u32),
 }
 
-/// Where pmm-agent.yaml is: the one that was given, or changed before, or that PMM Client has.
-pub(super) fn config(place: &AgentPlace) -> Option<PathBuf> {
+/// Where a pmm-agent.yaml is: the one that was given, else those that PMM Client has, the newest first, and the one that was
+/// changed before.
+pub(super) fn configs(place: &AgentPlace) -> Vec<PathBuf> {
+    if let Some(given) = &place.config {
+        return vec![given.clone()];
+    }
     let folder = place.folder.as_deref().unwrap_or(Path::new(FOLDER));
-    let changed = || Notes::read(&Notes::path_of(&folder.join(NAME))).ok()?.config;
+    let changed = Notes::read(&Notes::path_of(&folder.join(NAME))).ok().and_then(|notes| notes.config);
     let known = CONFIGS.iter().map(PathBuf::from);
-    place.config.clone().or_else(|| changed().into_iter().chain(known).find(|path| path.exists()))
+    known.chain(changed).filter(|path| path.exists()).collect()
+}
+
+/// The first of them that has the buffer's link in it, else the first: what an upgrade of PMM Client left behind is not meant.
+pub(super) fn changed_config(place: &AgentPlace) -> Option<PathBuf> {
+    let mut configs = configs(place);
+    let has_link = |path: &PathBuf| fs::read_to_string(path).is_ok_and(|text| text.contains(NAME));
+    let at = configs.iter().position(has_link).unwrap_or(0);
+    (at < configs.len()).then(|| configs.swap_remove(at))
 }
 
 /// Asks systemd to do this with pmm-agent.

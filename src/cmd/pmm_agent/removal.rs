@@ -14,10 +14,10 @@ const BOOTED: &str = "/run/systemd/system";
 
 /// Has pmm-agent start vmagent itself again. Says nothing where it does.
 pub(super) fn leave(place: &AgentPlace) -> ExitCode {
-    let Some(config) = host::config(place) else {
+    let Some(config) = host::changed_config(place) else {
         return ExitCode::SUCCESS;
     };
-    match Found::at(place) {
+    match Found::at(place, Some(config.clone())) {
         Ok(found) if found.is_redirected().unwrap_or(false) => take_back(&found),
         // pmm-agent may not have been restarted since.
         Ok(found) => drop(to_vmagent(&found)),
