@@ -17,13 +17,7 @@ const UP: &str = r#"pmm_buffer_upstream_up{upstream="default"}"#;
 fn following() -> (Stage, PathBuf) {
     let stage = Stage::with_config("", "");
     let file = stage.folder.path().join("upstream.json");
-    let (listen, data) = (stage.launch.address, stage.data_dir());
-    let config = format!(
-        "listen: {listen}\ndata_dir: {}\nremote_write: [{{pmm: {}}}]\n",
-        data.display(),
-        file.display()
-    );
-    fs::write(stage.config(), config).expect("writable");
+    stage.write_followed(&file);
     (stage, file)
 }
 

@@ -69,6 +69,11 @@ impl Stage {
         self.write_entry(&format!("url: {url}"), entry, rest);
     }
 
+    /// The same with what this file hands over, in the place of a URL.
+    pub fn write_followed(&self, file: &Path) {
+        self.write_entry(&format!("pmm: {}", file.display()), "", "");
+    }
+
     /// The same with several URLs.
     pub fn write_urls(&self, urls: &[&str], entry: &str, rest: &str) {
         // JSON is YAML.

@@ -37,12 +37,7 @@ EOF
 }
 
 stop_client() {
-    [ -e /tmp/client.pid ] || return 0
-    kill -TERM "$(cat /tmp/client.pid)" 2>/dev/null || true
-    while [ -e "/proc/$(cat /tmp/client.pid)/exe" ]; do
-        sleep 0.05
-    done
-    rm -f /tmp/client.pid
+    end /tmp/client.pid
 }
 
 # What pmm-agent is told once PMM Server answers: where vmagent sends to.

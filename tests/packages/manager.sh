@@ -9,15 +9,6 @@ echo "$(basename "$0") $*" >>/tmp/asked
 base=$(cat /tmp/client.base 2>/dev/null || echo /nowhere)
 yaml=$base/config/pmm-agent.yaml
 
-stop_buffer() {
-    [ -e /tmp/agent.pid ] || return 0
-    kill -TERM "$(cat /tmp/agent.pid)" 2>/dev/null || true
-    while [ -e "/proc/$(cat /tmp/agent.pid)/exe" ]; do
-        sleep 0.05
-    done
-    rm -f /tmp/agent.pid
-}
-
 case "$(basename "$0") $*" in
     *"restart pmm-agent.service")
         [ ! -e /tmp/manager.fails ] || { echo "Failed to restart pmm-agent.service: Unit not found." >&2; exit 5; }
@@ -25,9 +16,9 @@ case "$(basename "$0") $*" in
         start_client
         ;;
     *"restart pmm-buffer.service" | *"enable --now pmm-buffer")
-        stop_buffer
+        end /tmp/agent.pid
         start_agent
         echo "$agent" >/tmp/agent.pid
         ;;
-    *"stop pmm-buffer.socket pmm-buffer.service") stop_buffer ;;
+    *"stop pmm-buffer.socket pmm-buffer.service") end /tmp/agent.pid ;;
 esac

@@ -38,3 +38,13 @@ gone() {
 owned() {
     is "$1" "$2" "$(stat -c '%a %U:%G' "$1")"
 }
+
+# end FILE: ends the process whose number is in the file, if it is there, and waits for that.
+end() {
+    [ -e "$1" ] || return 0
+    kill -TERM "$(cat "$1")" 2>/dev/null || true
+    while [ -e "/proc/$(cat "$1")/exe" ]; do
+        sleep 0.05
+    done
+    rm -f "$1"
+}

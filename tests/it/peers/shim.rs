@@ -242,22 +242,11 @@ async fn no_vmagent_or_a_circle_is_said() {
     }
 }
 
-/// Has the agent send to where this file says.
-fn follow(stage: &Stage, hand_over: &Path) {
-    let (listen, data) = (stage.launch.address, stage.data_dir());
-    let config = format!(
-        "listen: {listen}\ndata_dir: {}\nremote_write: [{{pmm: {}}}]\n",
-        data.display(),
-        hand_over.display()
-    );
-    fs::write(stage.config(), config).expect("writable");
-}
-
 #[tokio::test]
 async fn tokens_are_the_buffers_to_get_where_vmagent_was_meant_to() {
     let stage = Stage::with_config("", "");
     let shim = Shim::new(&stage);
-    follow(&stage, &shim.hand_over());
+    stage.write_followed(&shim.hand_over());
     let authorization = "Basic bWU6Z2xzYV9odW50ZXIy".to_owned();
     let tokens = TokenServer::start(Grants { authorization, body: Vec::new(), expires_in: Some(3600) });
     let tokens = tokens.expect("loopback");
@@ -304,7 +293,7 @@ async fn what_is_handed_over_is_followed_without_a_restart_and_keeps_the_queue()
     let mut stage = Stage::with_config("", "");
     let shim = Shim::new(&stage);
     let hand_over = shim.hand_over();
-    follow(&stage, &hand_over);
+    stage.write_followed(&hand_over);
     let entry = |password: &str| {
         let basic = json!({ "username": "service_token", "password": password });
         json!({ "url": stage.upstream.url(), "basic_auth": basic }).to_string()
