@@ -86,11 +86,11 @@ async fn measure(kind: Kind, binary: &Path) -> anyhow::Result<Figures> {
     // Both have that page.
     agent.answers("/metrics", PATIENCE).await?;
 
-    let idle = agent.usage()?;
+    let idle = agent.tree_usage()?;
     let schedule = Schedule { period: PERIOD, first_ms: FIRST_MS, step_ms: 5_000 };
     let flow = Flow::start(Load::new(7, HOSTS, SERIES).into_hosts(), port.address(), schedule, &ledger);
     tokio::time::sleep(STEADY).await;
-    let steady = agent.usage()?;
+    let steady = agent.tree_usage()?;
     let steady_samples = ledger.verdict().delivered;
     let steady_bytes = upstream.totals().body_bytes;
 
@@ -111,7 +111,7 @@ async fn measure(kind: Kind, binary: &Path) -> anyhow::Result<Figures> {
         verdict.delivered >= verdict.answered
     })
     .await?;
-    let end = agent.usage()?;
+    let end = agent.tree_usage()?;
     let verdict = ledger.verdict();
     let cpu_us =
         |from: Usage, to: Usage, samples: u64| (to.cpu - from.cpu).as_secs_f64() * 1e6 / samples as f64;
@@ -140,7 +140,7 @@ async fn measure_import(kind: Kind, binary: &Path) -> anyhow::Result<f64> {
     let mut load = Load::new(7, 1, SERIES);
     let bodies: Vec<_> =
         (0..IMPORTS).map(|at| json_lines(&load.next_scrape(FIRST_MS + at as i64 * 5_000))).collect();
-    let idle = agent.usage()?;
+    let idle = agent.tree_usage()?;
     let mut client = Client::new(port.address());
     for body in bodies {
         let answer = client.post("/api/v1/import", &[], body).await?;
@@ -148,7 +148,7 @@ async fn measure_import(kind: Kind, binary: &Path) -> anyhow::Result<f64> {
     }
     let samples = (IMPORTS * SERIES) as u64;
     until("the last import", || upstream.totals().samples >= samples).await?;
-    Ok((agent.usage()?.cpu - idle.cpu).as_secs_f64() * 1e6 / samples as f64)
+    Ok((agent.tree_usage()?.cpu - idle.cpu).as_secs_f64() * 1e6 / samples as f64)
 }
 
 async fn until(what: &str, mut done: impl FnMut() -> bool) -> anyhow::Result<()> {

@@ -61,13 +61,13 @@ pub async fn catch_up(kind: Kind, link: Link) -> anyhow::Result<CatchUp> {
     let agent = start_agent(kind, folder.path(), &agent_port, &url).await?;
     let samples = push_an_hour(&agent).await?;
 
-    let (agent_before, server_before) = (agent.usage()?.cpu, server.usage()?.cpu);
+    let (agent_before, server_before) = (agent.tree_usage()?.cpu, server.tree_usage()?.cpu);
     let opened = Instant::now();
     relay.open()?;
     let (first, last) = until_stored(&server, samples, &relay).await?;
-    let agent_cpu = agent.usage()?.cpu - agent_before;
+    let agent_cpu = agent.tree_usage()?.cpu - agent_before;
     tokio::time::sleep(FLUSH).await;
-    let server_cpu = server.usage()?.cpu - server_before;
+    let server_cpu = server.tree_usage()?.cpu - server_before;
     Ok(CatchUp {
         samples: samples as f64,
         first_delivery_s: (first - opened).as_secs_f64(),

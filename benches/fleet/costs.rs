@@ -54,13 +54,13 @@ impl Server {
 
     /// CPU time of these requests, in microseconds.
     async fn cost(&mut self, bodies: Vec<Bytes>) -> anyhow::Result<f64> {
-        let before = self.process.usage()?.cpu;
+        let before = self.process.tree_usage()?.cpu;
         for body in bodies {
             let answer = self.client.post(WRITE, &HEADERS, body).await?;
             anyhow::ensure!(answer.status == 204, "{}: {}", answer.status, answer.text());
         }
         tokio::time::sleep(FLUSH).await;
-        Ok((self.process.usage()?.cpu - before).as_secs_f64() * 1e6)
+        Ok((self.process.tree_usage()?.cpu - before).as_secs_f64() * 1e6)
     }
 }
 

@@ -43,7 +43,7 @@ async fn watch(agent: &Agent, time: Duration) -> anyhow::Result<Spread> {
     let begun = Instant::now();
     let mut resident = Vec::new();
     while begun.elapsed() < time {
-        resident.push(mib(agent.usage()?.resident_bytes));
+        resident.push(mib(agent.tree_usage()?.resident_bytes));
         tokio::time::sleep(LOOK).await;
     }
     Ok(Spread::of(resident))
@@ -62,7 +62,7 @@ async fn idle(data_dir: &Path, report: &mut Report) -> anyhow::Result<()> {
         Launch::flags(Path::new(BINARY), port.address(), &data_dir.join("data"), &upstream.url(), &log);
     let mut agent = launch.start()?;
     agent.ready(PATIENCE).await?;
-    report.note("resident after the start, MiB", mib(agent.usage()?.resident_bytes));
+    report.note("resident after the start, MiB", mib(agent.tree_usage()?.resident_bytes));
     let schedule = Schedule { period: PERIOD, first_ms: FIRST_MS, step_ms: 10_000 };
     let flow = Flow::start(hosts(IDLE_HOSTS), port.address(), schedule, &ledger);
     tokio::time::sleep(6 * PERIOD).await;
@@ -72,7 +72,7 @@ async fn idle(data_dir: &Path, report: &mut Report) -> anyhow::Result<()> {
     }
     let resident = watch(&agent, Duration::from_secs(4)).await?;
     report.bounded("resident, idle with 5000 series, MiB", MOST_IDLE_MIB, resident);
-    report.note("most that was resident, 5000 series, MiB", mib(agent.usage()?.peak_bytes));
+    report.note("most that was resident, 5000 series, MiB", mib(agent.tree_usage()?.peak_bytes));
     Ok(())
 }
 
@@ -100,11 +100,11 @@ async fn full(
     let flow = Flow::start(live, port.address(), schedule, &ledger);
     let away = watch(&agent, AWAY).await?;
     report.bounded(format!("resident, full, {name}, 50 000 series, upstream away, MiB"), MOST_MIB, away);
-    let peak_away = mib(agent.usage()?.peak_bytes);
+    let peak_away = mib(agent.tree_usage()?.peak_bytes);
     upstream.open()?;
     let back = watch(&agent, BACK).await?;
     report.bounded(format!("resident, full, {name}, 50 000 series, catching up, MiB"), MOST_MIB, back);
-    let peak = mib(agent.usage()?.peak_bytes);
+    let peak = mib(agent.tree_usage()?.peak_bytes);
     report.bounded(format!("most that was resident, {name}, upstream away, MiB"), MOST_MIB, peak_away);
     report.bounded(format!("most that was resident, {name}, MiB"), MOST_MIB, peak);
     let rate = upstream.totals().samples as f64 / BACK.as_secs_f64() / 1e6;

@@ -147,7 +147,7 @@ impl Demo {
         let retries = flow.retries();
         tokio::time::timeout(PATIENCE, flow.stop()).await.context("the agent does not answer pushes")??;
         let status = drain(&agent, &side, &ledger, &view).await?;
-        let usage = sum(past, agent.usage()?);
+        let usage = past.then(agent.tree_usage()?);
         let ended = agent.terminate(PATIENCE).await?;
         ensure!(
             ended.success(),
@@ -188,7 +188,7 @@ impl Demo {
 
     /// Returns the time from the kill to the answer 200 of `/ready`.
     async fn kill_and_restart(&mut self) -> anyhow::Result<Duration> {
-        self.past = sum(self.past, self.agent.usage()?);
+        self.past = self.past.then(self.agent.tree_usage()?);
         let killed = Instant::now();
         self.agent.kill()?;
         self.agent = self.launch.start().context("cannot start the agent again")?;
@@ -271,15 +271,6 @@ async fn drain(
             return Ok(status);
         }
         tokio::time::sleep(POLL).await;
-    }
-}
-
-/// CPU adds up over restarts, memory does not.
-fn sum(past: Usage, now: Usage) -> Usage {
-    Usage {
-        cpu: past.cpu + now.cpu,
-        resident_bytes: now.resident_bytes,
-        peak_bytes: past.peak_bytes.max(now.peak_bytes),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The agent as a child process, driven by what a service manager and a power cut do to it.
 
-use super::Client;
+use super::{Client, Usage};
 use crate::status::Status;
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsString;
@@ -102,16 +102,6 @@ pub struct Agent {
     log: PathBuf,
 }
 
-/// What the process has taken of the host so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Usage {
-    /// User and system time.
-    pub cpu: Duration,
-    pub resident_bytes: u64,
-    /// The most that was resident since the start.
-    pub peak_bytes: u64,
-}
-
 impl Agent {
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -193,13 +183,9 @@ impl Agent {
         Ok(kill_process(pid, signal)?)
     }
 
-    /// Reads /proc. An error where the process has ended.
-    pub fn usage(&self) -> io::Result<Usage> {
-        let folder = PathBuf::from(format!("/proc/{}", self.child.id()));
-        let stat = fs::read_to_string(folder.join("stat"))?;
-        let status = fs::read_to_string(folder.join("status"))?;
-        Usage::parse(&stat, &status, rustix::param::clock_ticks_per_second())
-            .ok_or_else(|| io::Error::other("the agent has ended"))
+    /// What the process and those it started have taken so far. An error where it has ended.
+    pub fn tree_usage(&self) -> io::Result<Usage> {
+        Usage::of_tree(self.child.id())
     }
 
     /// All that was written to the log by every agent of this launch.
@@ -221,27 +207,6 @@ impl Drop for Agent {
         // Fails where the process has ended already.
         let _ = self.kill();
     }
-}
-
-impl Usage {
-    /// Parses /proc/PID/stat and /proc/PID/status, see proc(5).
-    fn parse(stat: &str, status: &str, ticks_per_second: u64) -> Option<Self> {
-        // After the command in parentheses come fields 3, 4, …; 14 and 15 are user and system ticks.
-        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
-        let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
-        let ticks = field(14)? + field(15)?;
-        Some(Self {
-            cpu: Duration::from_secs_f64(ticks as f64 / ticks_per_second as f64),
-            resident_bytes: memory(status, "VmRSS:")?,
-            peak_bytes: memory(status, "VmHWM:")?,
-        })
-    }
-}
-
-/// A line of /proc/PID/status such as `VmRSS:     1234 kB`, in bytes.
-fn memory(status: &str, name: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
 #[cfg(test)]

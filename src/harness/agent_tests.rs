@@ -78,7 +78,7 @@ async fn a_process_that_is_dropped_is_killed() {
     let folder = folder();
     let agent = launch("exec sleep 1000", folder.path()).start().expect("a shell");
     let proc = PathBuf::from(format!("/proc/{}", agent.id()));
-    assert!(agent.usage().expect("it runs").resident_bytes > 0);
+    assert!(agent.tree_usage().expect("it runs").resident_bytes > 0);
     drop(agent);
     assert!(!proc.exists(), "killed and reaped");
 }
@@ -91,13 +91,4 @@ fn settings_in_the_environment_are_not_the_childs() {
     let removed: Vec<_> =
         command.get_envs().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
     assert_eq!(removed, ["PMM_BUFFER_", "PMM_BUFFER_LISTEN"]);
-}
-
-#[test]
-fn usage_is_read_from_the_fields_of_proc() {
-    let stat = "7 (a (b) c) S 1 7 7 0 -1 0 0 0 0 0 150 50 0 0 20 0 9 0 100 0 0";
-    let status = "Name:\ta\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\n";
-    let expected = Usage { cpu: Duration::from_secs(2), resident_bytes: 1 << 20, peak_bytes: 2 << 20 };
-    assert_eq!(Usage::parse(stat, status, 100), Some(expected));
-    assert_eq!(Usage::parse(stat, "Name:\ta\nState:\tZ (zombie)\n", 100), None);
 }

@@ -1,15 +1,12 @@
 //! Pushes as a vmagent on PMM hosts makes them: the same series at each scrape, with new values.
 
-use super::Rng;
-use super::profile::{Kind, MYSQL, NODE, Profile};
-use crate::model::{Push, PushBuilder, Sample, Span};
-use crate::wire;
+use super::made::Made;
+use super::replay::Replayed;
+use super::{LoadProfile, Rng};
+use crate::model::Push;
 
 /// The most series a host can have, so that a scrape fits one request of vmagent.
 pub const MAX_SERIES: usize = 10_000;
-
-/// Share of a host's series that node_exporter has, in percent; mysqld_exporter has the rest.
-const NODE_PERCENT: usize = 35;
 
 /// Hosts that are scraped in turn. The same seed gives the same pushes.
 #[derive(Debug, Clone)]
@@ -40,126 +37,69 @@ impl Load {
     }
 }
 
-/// One host's series and their present values.
+/// One host: what it pushes, scrape after scrape.
 #[derive(Debug, Clone)]
 pub struct HostLoad {
-    rng: Rng,
-    node_id: String,
-    /// The label sections of all series, one after the other: the arena that each push starts as.
-    sections: Vec<u8>,
-    series: Vec<Series>,
+    source: Source,
     scraped_ms: i64,
 }
 
 #[derive(Debug, Clone)]
-struct Series {
-    labels: Span,
-    kind: Kind,
-    value: u64,
+enum Source {
+    Made(Made),
+    Replayed(Replayed),
 }
 
 impl HostLoad {
     /// Host `number` with `series` series, from 1 to [`MAX_SERIES`].
     pub fn new(seed: u64, number: usize, series: usize) -> Self {
         assert!((1..=MAX_SERIES).contains(&series), "BUG: a host has 1 to {MAX_SERIES} series, not {series}");
-        let mut rng = Rng::new(seed);
-        let mut host = Self {
-            node_id: rng.uuid(),
-            sections: Vec::new(),
-            series: Vec::with_capacity(series),
-            scraped_ms: i64::MIN,
-            rng,
-        };
-        let node = Node { name: format!("db-{number:04}"), machine_id: host.machine_id() };
-        let of_node = series * NODE_PERCENT / 100;
-        host.add(&NODE, &node, of_node);
-        host.add(&MYSQL, &node, series - of_node);
-        host
+        Self::made(Made::new(seed, number, LoadProfile::Mixed, series, 0.0))
     }
 
-    /// The value of the label `node_id`, which all series of the host have and no other host's.
+    pub(super) fn made(made: Made) -> Self {
+        Self { source: Source::Made(made), scraped_ms: i64::MIN }
+    }
+
+    pub(super) fn replayed(replayed: Replayed) -> Self {
+        Self { source: Source::Replayed(replayed), scraped_ms: i64::MIN }
+    }
+
+    /// The value of the label `node_id`, which all series of the host have and no other host's. Of a replay, what the host
+    /// is told from others by.
     pub fn node_id(&self) -> &str {
-        &self.node_id
+        match &self.source {
+            Source::Made(made) => made.node_id(),
+            Source::Replayed(replayed) => replayed.node_id(),
+        }
     }
 
     /// All series of the host with one new sample each, at `timestamp_ms` in milliseconds since the epoch.
     /// It must be later than that of the scrape before: the upstream tells loss and reordering by it.
+    ///
+    /// Of a host whose scrape fits one request: [`HostLoad::requests`] takes any.
     pub fn scrape(&mut self, timestamp_ms: i64) -> Push {
+        let mut requests = self.requests(timestamp_ms);
+        let push = requests.pop().expect("BUG: a host has series");
+        assert!(requests.is_empty(), "BUG: this scrape takes several requests");
+        push
+    }
+
+    /// The next scrape, as [`HostLoad::scrape`], in requests of up to [`MAX_SERIES`] series; of a replay, the next body.
+    pub fn requests(&mut self, timestamp_ms: i64) -> Vec<Push> {
         assert!(timestamp_ms > self.scraped_ms, "BUG: a scrape is later than the one before");
         self.scraped_ms = timestamp_ms;
-        let mut push = PushBuilder::over(self.sections.clone());
-        push.reserve(self.series.len(), self.series.len());
-        for series in &mut self.series {
-            series.value = series.kind.next(series.value, &mut self.rng);
-            let value = series.value as f64 / series.kind.scale();
-            push.sample(Sample { value, timestamp: timestamp_ms });
-            push.series(series.labels, Span::default());
-        }
-        push.finish()
-    }
-
-    fn machine_id(&mut self) -> String {
-        format!("{:016x}{:016x}", self.rng.bits(), self.rng.bits())
-    }
-
-    /// Adds the first `count` series of a profile, with the labels that PMM gives its target.
-    fn add(&mut self, profile: &'static Profile, node: &Node, count: usize) {
-        let target = self.target(profile, node);
-        for (family, own) in profile.members().take(count) {
-            let mut labels: Vec<(&str, &str)> = vec![("__name__", family.name)];
-            labels.extend(target.iter().map(|(name, value)| (*name, value.as_str())));
-            labels.extend(own.iter().map(|(name, value)| (*name, value.as_str())));
-            labels.sort_unstable();
-            let start = self.offset();
-            for (name, value) in labels {
-                wire::append_label(&mut self.sections, name.as_bytes(), value.as_bytes());
-            }
-            let labels = Span { start, end: self.offset() };
-            let value = family.kind.first(&mut self.rng);
-            self.series.push(Series { labels, kind: family.kind, value });
+        match &mut self.source {
+            Source::Made(made) => made.requests(timestamp_ms),
+            Source::Replayed(replayed) => vec![replayed.request(timestamp_ms)],
         }
     }
-
-    fn offset(&self) -> u32 {
-        u32::try_from(self.sections.len()).expect("BUG: MAX_SERIES label sections take a few MiB")
-    }
-
-    /// The labels that all series of one target share.
-    fn target(&mut self, profile: &Profile, node: &Node) -> Vec<(&'static str, String)> {
-        let agent_id = self.rng.uuid();
-        let mut labels = vec![
-            ("agent_type", profile.agent_type.to_owned()),
-            ("instance", agent_id.clone()),
-            ("job", format!("{}_{agent_id}_hr", profile.exporter)),
-            ("agent_id", agent_id),
-            ("machine_id", node.machine_id.clone()),
-            ("node_id", self.node_id.clone()),
-            ("node_name", node.name.clone()),
-            ("node_type", "generic".to_owned()),
-        ];
-        if let Some(service_type) = profile.service_type {
-            labels.extend([
-                ("cluster", "shop".to_owned()),
-                ("environment", "production".to_owned()),
-                ("replication_set", "shop-replicas".to_owned()),
-                ("service_id", self.rng.uuid()),
-                ("service_name", format!("{}-{service_type}", node.name)),
-                ("service_type", service_type.to_owned()),
-            ]);
-        }
-        labels
-    }
-}
-
-/// What names the host in its labels.
-struct Node {
-    name: String,
-    machine_id: String,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire;
     use std::collections::HashSet;
 
     const NOW_MS: i64 = 1_700_000_000_000;

@@ -1,8 +1,9 @@
 //! Writes VictoriaMetrics' blocks, sound or not: what its `/api/v1/export/native` would answer. For the format see
 //! [`crate::ingest::native`].
 
-use crate::model::Push;
+use crate::model::{Push, Sample};
 use crate::wire;
+use std::slice;
 
 /// How a column is written. The number is what a block says of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +147,23 @@ fn put_escaped(out: &mut Vec<u8>, text: &[u8]) {
     out.push(1);
 }
 
+/// Powers of ten up to here are exact, and so is a whole number up to [`MOST_EXACT`] over one of them, rounded once.
+const MOST_DIGITS: i16 = 22;
+const MOST_EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Whole numbers that are the values over a power of ten, with its exponent; none where there are none.
+fn decimals(samples: &[Sample]) -> Option<(Vec<i64>, i16)> {
+    (0..=MOST_DIGITS).find_map(|digits| {
+        let power = 10f64.powi(digits.into());
+        let number = |sample: &Sample| {
+            let number = (sample.value * power).round();
+            let is_exact = number.abs() <= MOST_EXACT && (number / power).to_bits() == sample.value.to_bits();
+            is_exact.then_some(number as i64)
+        };
+        Some((samples.iter().map(number).collect::<Option<Vec<i64>>>()?, -digits))
+    })
+}
+
 /// A whole body, block by block.
 #[derive(Debug)]
 pub struct NativeBody {
@@ -171,6 +189,33 @@ impl NativeBody {
             body.add(&name, &NativeBlock::new(&timestamps, &numbers));
         }
         body
+    }
+
+    /// The body of a push whose values are decimal numbers of up to 15 digits, none below 10^-22; they are read as exactly
+    /// those. A block a series, or several where no exponent does for all of its values.
+    pub fn exact(push: &Push) -> Self {
+        let mut body = Self::new(i64::MIN, i64::MAX);
+        for series in push.series() {
+            let labels =
+                wire::labels(series.labels).map(|label| label.expect("BUG: a push holds sound labels"));
+            let name = native_name(labels.map(|label| (label.name, label.value)));
+            body.add_exact(&name, series.samples);
+        }
+        body
+    }
+
+    fn add_exact(&mut self, name: &[u8], samples: &[Sample]) {
+        let timestamps: Vec<i64> = samples.iter().map(|sample| sample.timestamp).collect();
+        match decimals(samples) {
+            Some((numbers, exponent)) if !samples.is_empty() => {
+                self.add(name, &NativeBlock { exponent, ..NativeBlock::new(&timestamps, &numbers) });
+            }
+            None if samples.len() > 1 => {
+                samples.iter().for_each(|sample| self.add_exact(name, slice::from_ref(sample)));
+            }
+            None => panic!("BUG: {} has no short decimal form", samples[0].value),
+            Some(_) => {}
+        }
     }
 
     pub fn add(&mut self, name: &[u8], block: &NativeBlock<'_>) {

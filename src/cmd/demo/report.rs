@@ -160,7 +160,7 @@ mod tests {
                 first: Some(Duration::from_millis(250)),
                 caught_up: Some(CaughtUp { after: Duration::from_secs(2), wire }),
             },
-            usage: Usage { cpu: Duration::from_secs(3), resident_bytes: 1 << 20, peak_bytes: 2 << 20 },
+            usage: Usage { cpu: Duration::from_secs(3), peak_bytes: 2 << 20, ..Usage::default() },
             log: String::new(),
         }
     }
