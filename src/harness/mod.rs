@@ -42,7 +42,7 @@ pub use client::{Answer, Client};
 pub use database::Database;
 pub use flow::{Flow, FlowAccount, FlowCounts, FlowSpec, Schedule};
 pub use latency::Latency;
-pub use ledger::{Ledger, SharedLedger, Verdict};
+pub use ledger::{Ledger, SeriesFaults, SharedLedger, Verdict};
 pub use load::{HostLoad, Load, MAX_SERIES};
 pub use native::{NativeBlock, NativeBody, NativeForm, native_column, native_name};
 pub use pace::Pace;

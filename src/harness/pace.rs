@@ -83,14 +83,14 @@ mod tests {
     fn each_host_has_its_turn_once_in_a_period_and_connections_do_not_begin_together() {
         let begun = |number| play(Turns::new(Pace::Every(100 * MS), number, 2, 5), 1, MS, 300 * MS);
         assert_eq!(begun(0).len(), 15);
-        assert_eq!(begun(0)[..3], [0 * MS, 20 * MS, 40 * MS]);
+        assert_eq!(begun(0)[..3], [Duration::ZERO, 20 * MS, 40 * MS]);
         assert_eq!(begun(1)[..3], [10 * MS, 30 * MS, 50 * MS]);
     }
 
     #[test]
     fn a_slow_answer_delays_and_makes_no_burst() {
         let mut turns = Turns::new(Pace::Every(10 * MS), 0, 1, 1);
-        turns.begin(1, 0 * MS);
+        turns.begin(1, Duration::ZERO);
         turns.begin(1, 500 * MS);
         assert_eq!(turns.due(), 510 * MS);
     }

@@ -14,8 +14,10 @@ fn section(labels: &[(&str, &str)]) -> Vec<u8> {
     section
 }
 
-/// A push of series with their samples, as value and time.
-fn push(series: &[(&[u8], &[(f64, i64)])]) -> Push {
+/// A series with its samples, as value and time.
+type Sampled<'a> = (&'a [u8], &'a [(f64, i64)]);
+
+fn push(series: &[Sampled<'_>]) -> Push {
     let mut push = PushBuilder::default();
     for (labels, samples) in series {
         let labels = push.store(labels);

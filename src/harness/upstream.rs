@@ -2,12 +2,14 @@
 
 use super::SharedLedger;
 use super::gate::Gate;
+use crate::ingest::encoding::Packing;
+use crate::ingest::{Limits, remote_write};
 use crate::model::Push;
 use crate::wire;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -19,6 +21,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
+use twox_hash::XxHash3_64;
 
 /// What the upstream does with a request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -36,8 +39,13 @@ pub enum Mode {
     Authorize(String),
     /// Answers 400 to a request with a series of this name in it, and takes others.
     RefuseSeries(String),
+    /// Answers 400 to a request with a series in it that is one of this share of all series, and takes others. Which ones is
+    /// told by their labels, so that they stay the same.
+    RefuseShare { per_million: u32 },
     /// Answers 422 to a request with a sample of this time in it, and takes others.
     RefuseTime(i64),
+    /// Takes it no faster than this many bytes a second, over all connections. Above 0.
+    Narrow { bytes_per_second: u64 },
     /// Takes nothing and resets the connection.
     Reset,
     /// Takes it and resets the connection: the sender cannot know that it arrived.
@@ -54,6 +62,10 @@ impl Mode {
                 .series()
                 .any(|series| wire::metric_name(series.labels) == Some(name.as_bytes()))
                 .then_some((400, "not this series")),
+            Self::RefuseShare { per_million } => push
+                .series()
+                .any(|series| XxHash3_64::oneshot(series.labels) % 1_000_000 < u64::from(*per_million))
+                .then_some((400, "not these series")),
             Self::RefuseTime(time) => push
                 .samples()
                 .iter()
@@ -98,6 +110,9 @@ pub struct Totals {
 /// The last requests that are kept.
 const KEPT: usize = 10_000;
 
+/// Of requests of remote write 2.0; PMM Server takes half as much.
+const LIMITS: Limits = Limits::of_bytes(64 << 20);
+
 /// An upstream on a port of 127.0.0.1 of its own.
 #[derive(Debug)]
 pub struct Upstream {
@@ -121,6 +136,8 @@ struct State {
     totals: Totals,
     /// None while pushes are not kept.
     pushes: Option<Vec<Push>>,
+    /// When all that came over a narrow line is through.
+    line_free: Option<Instant>,
 }
 
 impl Upstream {
@@ -219,6 +236,15 @@ impl Shared {
         (InFlight { shared: self.clone(), number }, mode)
     }
 
+    /// Puts so many bytes on the line, and says when they are through.
+    fn reserve_line(&self, bytes: usize, bytes_per_second: u64) -> Instant {
+        let mut state = self.state();
+        let from = state.line_free.unwrap_or_else(Instant::now).max(Instant::now());
+        let free = from + Duration::from_secs_f64(bytes as f64 / bytes_per_second as f64);
+        state.line_free = Some(free);
+        free
+    }
+
     fn take(&self, push: &Push, body_bytes: usize) {
         self.ledger.lock().arrived(push);
         let mut state = self.state();
@@ -279,7 +305,10 @@ async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Answered {
     }
     let (head, body) = request.into_parts();
     // A body that breaks off is the sender's end of the connection: nobody is there to be answered.
-    let body = body.collect().await.map_err(|_| Reset)?.to_bytes();
+    let body = match mode {
+        Mode::Narrow { bytes_per_second } => read_slowly(body, &shared, bytes_per_second).await?,
+        _ => body.collect().await.map_err(|_| Reset)?.to_bytes(),
+    };
     in_flight.note(|seen| seen.body_bytes = body.len() as u64);
     let encoding = head.headers.get(CONTENT_ENCODING).map_or(&b""[..], HeaderValue::as_bytes);
     let (status, retry_after, text) = match mode {
@@ -292,7 +321,7 @@ async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Answered {
             (401, None, "who are you".to_owned())
         }
         _ if head.method != Method::POST => (405, None, "only POST".to_owned()),
-        _ => match unpack(encoding, &body) {
+        _ => match unpack(&head.headers, &body) {
             Err(error) => (400, None, error),
             Ok(push) if let Some((status, why)) = mode.refuses(&push) => (status, None, why.to_owned()),
             Ok(push) => {
@@ -311,6 +340,18 @@ async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Answered {
     Ok(answer(status, retry_after, text))
 }
 
+/// Reads a body as fast as the line lets it through; what is not read holds the sender back.
+async fn read_slowly(mut body: Incoming, shared: &Shared, bytes_per_second: u64) -> Result<Bytes, Reset> {
+    let mut read = Vec::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.map_err(|_| Reset)?.into_data() {
+            tokio::time::sleep_until(shared.reserve_line(data.len(), bytes_per_second).into()).await;
+            read.extend_from_slice(&data);
+        }
+    }
+    Ok(read.into())
+}
+
 fn answer(status: u16, retry_after: Option<Duration>, text: String) -> Response<Full<Bytes>> {
     let mut answer = Response::new(Full::from(text));
     *answer.status_mut() = StatusCode::from_u16(status).expect("BUG: the mode has a status of HTTP");
@@ -320,9 +361,15 @@ fn answer(status: u16, retry_after: Option<Duration>, text: String) -> Response<
     answer
 }
 
-/// A push from a body as it was sent.
-fn unpack(encoding: &[u8], body: &[u8]) -> Result<Push, String> {
-    let unpacked = match encoding {
+/// A push from a body as it was sent, by remote write 1.0 or 2.0.
+fn unpack(headers: &HeaderMap, body: &[u8]) -> Result<Push, String> {
+    let header = |name| headers.get(name).map_or(&b""[..], HeaderValue::as_bytes);
+    if header(CONTENT_TYPE).ends_with(b"proto=io.prometheus.write.v2.Request") {
+        let packing = Packing::of(headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes));
+        let decoded = packing.and_then(|packing| remote_write::decode_v2(body, packing, LIMITS, |_| false));
+        return decoded.map(|(push, _)| push).map_err(|error| error.to_string());
+    }
+    let unpacked = match header(CONTENT_ENCODING) {
         b"snappy" | b"" => snap::raw::Decoder::new().decompress_vec(body).map_err(|error| error.to_string()),
         b"zstd" => zstd::decode_all(body).map_err(|error| error.to_string()),
         other => Err(format!("content encoding {}", String::from_utf8_lossy(other))),

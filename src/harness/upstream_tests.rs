@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::harness::wait::{DEADLINE, until};
-use crate::harness::{Client, HostLoad, Pusher, pack};
+use crate::harness::{Client, Format, HostLoad, Protocol, Pusher, pack};
 use tokio::time::timeout;
 
 const NOW_MS: i64 = 1_700_000_000_000;
@@ -172,4 +172,56 @@ async fn what_is_no_write_request_is_answered_with_400() {
     let answer = push(&upstream, Bytes::from_static(b"\xff\xff\xff")).await.expect("answered");
     assert_eq!(answer.status, 400);
     assert_eq!(ledger.verdict(), Default::default());
+}
+
+#[tokio::test]
+async fn remote_write_2_is_taken_too() {
+    let (upstream, ledger, mut host) = start();
+    let push = host.scrape(NOW_MS);
+    ledger.lock().pushed(&push);
+    let protocol = Protocol::new(Format::RemoteWrite2, None).expect("snappy");
+    let answer =
+        Client::new(upstream.address()).post("/write", protocol.headers(), protocol.pack(&push)).await;
+    assert_eq!(answer.expect("answered").status, 204);
+    assert_eq!((ledger.verdict().delivered, ledger.verdict().made_up), (SERIES, 0));
+}
+
+#[tokio::test]
+async fn requests_with_any_of_the_refused_share_of_series_are_refused_whole() {
+    let (upstream, ledger, mut host) = start();
+    let body = scrape(&mut host, &ledger, 0);
+    for (per_million, status) in [(1_000_000, 400), (0, 204)] {
+        upstream.set_mode(Mode::RefuseShare { per_million });
+        assert_eq!(push(&upstream, body.clone()).await.expect("answered").status, status);
+    }
+    // One series a request: about as many are refused as is said.
+    let push = HostLoad::new(2, 0, 2_000).scrape(NOW_MS);
+    let refused: Vec<bool> = push
+        .series()
+        .map(|series| {
+            let mut one = crate::model::PushBuilder::default();
+            let labels = one.store(series.labels);
+            one.series(labels, crate::model::Span::default());
+            Mode::RefuseShare { per_million: 250_000 }.refuses(&one.finish()).is_some()
+        })
+        .collect();
+    let count = refused.iter().filter(|is_refused| **is_refused).count();
+    assert!((400..600).contains(&count), "{count} of 2000");
+}
+
+#[tokio::test]
+async fn a_narrow_line_lets_through_so_many_bytes_a_second_over_all_connections() {
+    let (upstream, ledger, mut host) = start();
+    let bodies: Vec<Bytes> = (0..4).map(|at| scrape(&mut host, &ledger, at)).collect();
+    let bytes: usize = bodies.iter().map(Bytes::len).sum();
+    // All of it in half a second.
+    upstream.set_mode(Mode::Narrow { bytes_per_second: bytes as u64 * 2 });
+    let begun = Instant::now();
+    let [a, b, c, d] = bodies.try_into().expect("four");
+    let push = |body| push(&upstream, body);
+    for answer in <[_; 4]>::from(tokio::join!(push(a), push(b), push(c), push(d))) {
+        assert_eq!(answer.expect("answered").status, 204);
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(490), "{:?}", begun.elapsed());
+    assert_eq!(ledger.verdict().delivered, 4 * SERIES);
 }
