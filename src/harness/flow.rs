@@ -1,5 +1,6 @@
 //! A steady flow of scrapes: each host pushes in order, at its pace, and the ledger takes note.
 
+use super::busy::busy;
 use super::latency::Latencies;
 use super::pace::Turns;
 use super::{HostLoad, Latency, Pace, Protocol, PushRefused, Pusher, SharedLedger};
@@ -218,20 +219,19 @@ impl Producer {
     async fn turn(&mut self, number: usize, timestamp_ms: i64, start: Instant) -> Result<(), PushRefused> {
         let (host, agent) = &mut self.hosts[number];
         let pusher = self.pushers[*agent].as_mut().expect("BUG: each host's agent has a pusher");
-        let pushes = host.requests(timestamp_ms);
+        let pushes = busy(|| host.requests(timestamp_ms));
         let samples = pushes.iter().map(|push| push.counts().all_samples()).sum();
         self.turns.begin(samples, start.elapsed());
         for push in pushes {
-            let body = self.spec.protocol.pack(&push);
+            let (body, series) = busy(|| (self.spec.protocol.pack(&push), self.ledger.lock().pushed(&push)));
             let bytes = body.len() as u64;
-            self.ledger.lock().pushed(&push);
             let begun = Instant::now();
             let answered = pusher.push_until_answered(body).await;
             self.account.body_bytes.fetch_add(bytes, Ordering::Relaxed);
             match answered {
                 Ok(_) => {
                     self.account.latencies.record(begun.elapsed());
-                    self.ledger.lock().answered(&push);
+                    busy(|| self.ledger.lock().answered_at(&push, &series));
                     self.account.answered.fetch_add(1, Ordering::Relaxed);
                 }
                 Err(refused) => {

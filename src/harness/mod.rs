@@ -3,7 +3,7 @@
 //! What `demo`, the tests and the benches drive the agent with, from outside, as its users do:
 //!
 //! ```text
-//!  load ─▶ flow (a pusher a host) ─▶ agent (a child process) ─▶ upstream
+//!  load ─▶ flow (connections) ─────▶ agent (a child process) ─▶ upstream
 //!            │ pushed, answered                                     │ arrived
 //!            └──────────────────────▶ ledger ◀──────────────────────┘
 //! ```
@@ -13,6 +13,7 @@
 
 mod agent;
 mod body;
+mod busy;
 mod client;
 mod database;
 mod flow;
@@ -42,7 +43,7 @@ pub use client::{Answer, Client};
 pub use database::Database;
 pub use flow::{Flow, FlowAccount, FlowCounts, FlowSpec, Schedule};
 pub use latency::Latency;
-pub use ledger::{Ledger, SeriesFaults, SharedLedger, Verdict};
+pub use ledger::{Ledger, PushedSeries, SeriesFaults, SharedLedger, Verdict};
 pub use load::{HostLoad, Load, MAX_SERIES};
 pub use native::{NativeBlock, NativeBody, NativeForm, native_column, native_name};
 pub use pace::Pace;

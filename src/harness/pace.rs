@@ -122,7 +122,7 @@ mod tests {
                 (0..connections).map(|number| play(turns(number), samples, share * percent / 100, time).len()).sum();
             let (pushed, expected) = (pushes as f64 * samples as f64, rate * time.as_secs_f64());
             // A push a connection, and what rounding to ns comes to.
-            let most_off = samples as f64 * connections as f64 + expected / 1e5;
+            let most_off = samples as f64 * connections as f64 + expected * 1e-9 / share.as_secs_f64();
             prop_assert!((pushed - expected).abs() <= most_off, "{} of {}", pushed, expected);
         }
     }

@@ -1,6 +1,7 @@
 //! An HTTP/1.1 upstream that decodes what it takes, keeps the ledger, and fails as it is told to.
 
 use super::SharedLedger;
+use super::busy::busy;
 use super::gate::Gate;
 use crate::ingest::encoding::Packing;
 use crate::ingest::{Limits, remote_write};
@@ -321,11 +322,11 @@ async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Answered {
             (401, None, "who are you".to_owned())
         }
         _ if head.method != Method::POST => (405, None, "only POST".to_owned()),
-        _ => match unpack(&head.headers, &body) {
+        _ => match busy(|| unpack(&head.headers, &body)) {
             Err(error) => (400, None, error),
             Ok(push) if let Some((status, why)) = mode.refuses(&push) => (status, None, why.to_owned()),
             Ok(push) => {
-                shared.take(&push, body.len());
+                busy(|| shared.take(&push, body.len()));
                 in_flight.note(|seen| seen.samples = push.counts().all_samples());
                 match mode {
                     Mode::Slow(time) => tokio::time::sleep(time).await,

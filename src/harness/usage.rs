@@ -40,7 +40,12 @@ impl Usage {
 
     fn of_process(id: u32, ticks_per_second: u64) -> io::Result<Self> {
         let folder = PathBuf::from(format!("/proc/{id}"));
-        let read = |file: &str| fs::read_to_string(folder.join(file));
+        let read = |file: &str| {
+            let path = folder.join(file);
+            fs::read_to_string(&path).map_err(|error| {
+                io::Error::new(error.kind(), format!("cannot read {}: {error}", path.display()))
+            })
+        };
         Self::parse(&read("stat")?, &read("status")?, &read("io")?, ticks_per_second)
             .ok_or_else(|| io::Error::other(format!("process {id} has ended")))
     }

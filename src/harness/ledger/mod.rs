@@ -80,7 +80,10 @@ impl SeriesFaults {
 /// The account of every sample. Takes 16 bytes a sample that it remembers, and a few hundred a series.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    series: HashMap<u128, Track, BuildHasherDefault<KeyHasher>>,
+    /// Place of a series in `tracks`, by the hash of its label section.
+    places: HashMap<u128, u32, BuildHasherDefault<KeyHasher>>,
+    /// In the order in which series were pushed first, which is mostly that of each push.
+    tracks: Vec<Track>,
     /// Series that were never pushed and arrived, with how many samples: the first [`MOST_STRANGERS`] of them.
     strangers: HashMap<Vec<u8>, u64>,
     /// Samples of a series that are never forgotten; none where none is.
@@ -92,6 +95,10 @@ pub struct Ledger {
 }
 
 const MOST_STRANGERS: usize = 100;
+
+/// The series of a push, to find them again when it is answered.
+#[derive(Debug)]
+pub struct PushedSeries(Vec<u32>);
 
 /// Keys are hashes already.
 #[derive(Debug, Default)]
@@ -111,10 +118,6 @@ impl Hasher for KeyHasher {
     }
 }
 
-fn key(labels: &[u8]) -> u128 {
-    XxHash3_128::oneshot(labels)
-}
-
 impl Ledger {
     /// A ledger that forgets what is settled, but for the last `keep` samples of each series: more than an agent may send
     /// again.
@@ -124,18 +127,34 @@ impl Ledger {
 
     /// Notes a push that is about to be sent, once, however often it is tried. Timestamps of a series must
     /// be later than those it had before.
-    pub fn pushed(&mut self, push: &Push) {
-        for series in push.series() {
-            let track = self.series.entry(key(series.labels)).or_insert_with(|| Track::new(series.labels));
+    pub fn pushed(&mut self, push: &Push) -> PushedSeries {
+        let places = push.series().map(|series| {
+            let next = self.tracks.len() as u32;
+            let place = *self.places.entry(XxHash3_128::oneshot(series.labels)).or_insert(next);
+            if place == next {
+                self.tracks.push(Track::new(series.labels));
+            }
+            let track = &mut self.tracks[place as usize];
             series.samples.iter().for_each(|sample| track.push(sample));
             self.counts.pushed += series.samples.len() as u64;
-        }
+            place
+        });
+        PushedSeries(places.collect())
     }
 
     /// Notes that a push was answered with success.
     pub fn answered(&mut self, push: &Push) {
-        for series in push.series() {
-            let track = self.series.get_mut(&key(series.labels)).expect("BUG: what is answered was pushed");
+        let place = |labels| {
+            *self.places.get(&XxHash3_128::oneshot(labels)).expect("BUG: what is answered was pushed")
+        };
+        let places = PushedSeries(push.series().map(|series| place(series.labels)).collect());
+        self.answered_at(push, &places);
+    }
+
+    /// The same as [`Ledger::answered`], without the search: `places` is what [`Ledger::pushed`] gave for this push.
+    pub fn answered_at(&mut self, push: &Push, places: &PushedSeries) {
+        for (series, place) in push.series().zip(&places.0) {
+            let track = &mut self.tracks[*place as usize];
             for sample in series.samples {
                 if let Noted::New { settles, .. } = track.answered(sample, self.keep) {
                     self.counts.answered += 1;
@@ -148,28 +167,30 @@ impl Ledger {
     /// Notes what arrived in one request, in its order.
     pub fn arrived(&mut self, push: &Push) {
         for series in push.series() {
-            let mut key = key(series.labels);
-            if !self.series.contains_key(&key) {
-                // Agents may send the labels in another order.
-                key = self::key(&sorted(series.labels));
-            }
-            match self.series.get_mut(&key) {
-                Some(track) => {
-                    for sample in series.samples {
-                        match track.arrived(sample, self.keep) {
-                            Noted::New { settles, is_late } => {
-                                self.counts.delivered += 1;
-                                self.settled += u64::from(settles);
-                                self.counts.out_of_order += u64::from(is_late);
-                            }
-                            Noted::Again => self.counts.duplicates += 1,
-                            Noted::MadeUp => self.counts.made_up += 1,
-                        }
+            let Some(place) = self.place(series.labels) else {
+                self.note_stranger(&series);
+                continue;
+            };
+            let track = &mut self.tracks[place];
+            for sample in series.samples {
+                match track.arrived(sample, self.keep) {
+                    Noted::New { settles, is_late } => {
+                        self.counts.delivered += 1;
+                        self.settled += u64::from(settles);
+                        self.counts.out_of_order += u64::from(is_late);
                     }
+                    Noted::Again => self.counts.duplicates += 1,
+                    Noted::MadeUp => self.counts.made_up += 1,
                 }
-                None => self.note_stranger(&series),
             }
         }
+    }
+
+    /// Where the series with these labels stands. Agents may send them in another order.
+    fn place(&self, labels: &[u8]) -> Option<usize> {
+        let find =
+            |labels: &[u8]| self.places.get(&XxHash3_128::oneshot(labels)).map(|place| *place as usize);
+        find(labels).or_else(|| find(&sorted(labels)))
     }
 
     fn note_stranger(&mut self, series: &SeriesView<'_>) {
@@ -186,7 +207,7 @@ impl Ledger {
     /// forgets samples.
     pub fn forget_arrivals(&mut self) {
         assert!(self.keep.is_none(), "BUG: what was forgotten cannot be found elsewhere");
-        self.series.values_mut().for_each(Track::forget_arrivals);
+        self.tracks.iter_mut().for_each(Track::forget_arrivals);
         self.strangers.clear();
         let Verdict { pushed, answered, .. } = self.counts;
         (self.counts, self.settled) = (Verdict { pushed, answered, ..Verdict::default() }, 0);
@@ -205,7 +226,7 @@ impl Ledger {
             made_up: *made_up,
             ..SeriesFaults::default()
         });
-        let mut faults: Vec<_> = self.series.values().filter_map(Track::faults).chain(strangers).collect();
+        let mut faults: Vec<_> = self.tracks.iter().filter_map(Track::faults).chain(strangers).collect();
         faults.sort_by(|a, b| b.weight().cmp(&a.weight()).then_with(|| a.name.cmp(&b.name)));
         faults.truncate(most);
         faults

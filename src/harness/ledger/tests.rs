@@ -162,7 +162,7 @@ fn what_is_settled_is_forgotten_and_what_is_not_stays() {
             arrive(&mut ledger, &[at]);
         }
     }
-    let remembered = ledger.series.values().map(Track::remembered).sum::<usize>();
+    let remembered = ledger.tracks.iter().map(Track::remembered).sum::<usize>();
     assert!(remembered <= 50, "{remembered} of 10 000");
     assert_eq!((ledger.verdict().lost, ledger.worst(1)[0].lost), (10, 10));
     arrive(&mut ledger, &[5_000, 6_007, 6_007, 20_000]);
