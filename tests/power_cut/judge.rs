@@ -45,7 +45,7 @@ pub fn judge(folder: &Path, before: &Before<'_>) -> Result<Found, String> {
     let found = Found::Opened { trimmed: queue.view().status().trimmed };
 
     let mut ledger = Ledger::default();
-    before.load.iter().flatten().for_each(|push| ledger.pushed(push));
+    before.load.iter().flatten().for_each(|push| drop(ledger.pushed(push)));
     before.answered.iter().for_each(|push| ledger.answered(push));
     before.settled.iter().for_each(|push| ledger.arrived(push));
     while let Some(push) = deliver(&mut reader)? {
