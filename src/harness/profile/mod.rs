@@ -89,6 +89,7 @@ pub(super) struct Exporter {
     pub(super) name: &'static str,
     /// None for the host itself, which is no service.
     pub(super) service_type: Option<&'static str>,
+    /// Without those of [`TARGET`], which come first.
     pub(super) families: &'static [Family],
 }
 
@@ -96,13 +97,23 @@ const fn family(name: &'static str, kind: Kind, each: Each) -> Family {
     Family { name, kind, each }
 }
 
+/// What comes with every target that is scraped.
+static TARGET: [Family; 5] = [
+    family("up", Kind::Constant, Each::Host),
+    family("scrape_duration_seconds", Kind::Ratio, Each::Host),
+    family("scrape_samples_scraped", Kind::Constant, Each::Host),
+    family("scrape_samples_post_metric_relabeling", Kind::Constant, Each::Host),
+    family("scrape_series_added", Kind::Constant, Each::Host),
+];
+
 /// One series of an exporter: its family, and the labels that tell it from the others.
 pub(super) type Member = (Family, Vec<(&'static str, String)>);
 
 impl Exporter {
     /// Its series, item after item, without an end.
     pub(super) fn members(&'static self) -> impl Iterator<Item = Member> {
-        (0u32..).flat_map(move |item| self.families.iter().flat_map(move |family| family.members(item)))
+        let families = move || TARGET.iter().chain(self.families);
+        (0u32..).flat_map(move |item| families().flat_map(move |family| family.members(item)))
     }
 }
 

@@ -20,11 +20,6 @@ pub(in crate::harness) const MONGODB: Exporter = Exporter {
     name: "mongodb_exporter",
     service_type: Some("mongodb"),
     families: &[
-        family("up", Constant, Host),
-        family("scrape_duration_seconds", Ratio, Host),
-        family("scrape_samples_scraped", Constant, Host),
-        family("scrape_samples_post_metric_relabeling", Constant, Host),
-        family("scrape_series_added", Constant, Host),
         family("mongodb_up", Constant, Host),
         family("mongodb_version_info", Constant, Host),
         family("mongodb_ss_uptime", Counter, Host),

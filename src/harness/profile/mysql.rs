@@ -12,11 +12,6 @@ pub(in crate::harness) const MYSQL: Exporter = Exporter {
     name: "mysqld_exporter",
     service_type: Some("mysql"),
     families: &[
-        family("up", Constant, Host),
-        family("scrape_duration_seconds", Ratio, Host),
-        family("scrape_samples_scraped", Constant, Host),
-        family("scrape_samples_post_metric_relabeling", Constant, Host),
-        family("scrape_series_added", Constant, Host),
         family("mysql_up", Constant, Host),
         family("mysql_global_status_aborted_connects", Counter, Host),
         family("mysql_global_status_bytes_received", Counter, Host),

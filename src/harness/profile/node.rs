@@ -10,11 +10,6 @@ pub(in crate::harness) const NODE: Exporter = Exporter {
     name: "node_exporter",
     service_type: None,
     families: &[
-        family("up", Constant, Host),
-        family("scrape_duration_seconds", Ratio, Host),
-        family("scrape_samples_scraped", Constant, Host),
-        family("scrape_samples_post_metric_relabeling", Constant, Host),
-        family("scrape_series_added", Constant, Host),
         family("node_boot_time_seconds", Constant, Host),
         family("node_context_switches_total", Counter, Host),
         family("node_forks_total", Counter, Host),

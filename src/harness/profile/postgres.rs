@@ -30,11 +30,6 @@ pub(in crate::harness) const POSTGRES: Exporter = Exporter {
     name: "postgres_exporter",
     service_type: Some("postgresql"),
     families: &[
-        family("up", Constant, Host),
-        family("scrape_duration_seconds", Ratio, Host),
-        family("scrape_samples_scraped", Constant, Host),
-        family("scrape_samples_post_metric_relabeling", Constant, Host),
-        family("scrape_series_added", Constant, Host),
         family("pg_up", Constant, Host),
         family("pg_exporter_scrapes_total", Counter, Host),
         family("pg_exporter_last_scrape_duration_seconds", Ratio, Host),
