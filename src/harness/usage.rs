@@ -16,8 +16,8 @@ pub struct Usage {
     pub resident_bytes: u64,
     /// The most that was resident since the start. Of a tree it is the sum of each process' most, an upper bound.
     pub peak_bytes: u64,
-    /// What had to go to disk, that of children that have ended and were waited for included: `write_bytes`, less what was
-    /// dropped before it got there.
+    /// `write_bytes`: pages that were written to, that of children that have ended and were waited for included. Of a file
+    /// that is removed soon, not all of them get to the disk.
     pub written_bytes: u64,
 }
 
@@ -56,12 +56,11 @@ impl Usage {
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
         let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
         let ticks = field(14)? + field(15)? + field(16)? + field(17)?;
-        let written = number(io, "write_bytes:")?.saturating_sub(number(io, "cancelled_write_bytes:")?);
         Some(Self {
             cpu: Duration::from_secs_f64(ticks as f64 / ticks_per_second as f64),
             resident_bytes: memory(status, "VmRSS:")?,
             peak_bytes: memory(status, "VmHWM:")?,
-            written_bytes: written,
+            written_bytes: number(io, "write_bytes:")?,
         })
     }
 

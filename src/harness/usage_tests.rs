@@ -6,7 +6,7 @@ use crate::harness::{Launch, ReservedPort};
 
 const STAT: &str = "7 (a (b) c) S 1 7 7 0 -1 0 0 0 0 0 150 50 30 20 20 0 9 0 100 0 0";
 const STATUS: &str = "Name:\ta\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\n";
-const IO: &str = "rchar: 1\nwrite_bytes: 8192\ncancelled_write_bytes: 4096\n";
+const IO: &str = "rchar: 1\nwrite_bytes: 4096\ncancelled_write_bytes: 1024\n";
 
 #[test]
 fn usage_is_read_from_the_fields_of_proc() {
