@@ -110,9 +110,9 @@ async fn push(port: &ReservedPort) -> anyhow::Result<()> {
 
 async fn watch(scene: Scene, agent: &Agent, time: Duration) -> anyhow::Result<Figures> {
     sleep(WARM_UP).await;
-    let (before, switches, begun) = (agent.usage()?, switches(agent)?, Instant::now());
+    let (before, switches, begun) = (agent.tree_usage()?, switches(agent)?, Instant::now());
     sleep(time).await;
-    let (after, more, took) = (agent.usage()?, self::switches(agent)?, begun.elapsed().as_secs_f64());
+    let (after, more, took) = (agent.tree_usage()?, self::switches(agent)?, begun.elapsed().as_secs_f64());
     let mib = |bytes: u64| bytes as f64 / 1_048_576.0;
     Ok(Figures {
         scene,
