@@ -37,6 +37,7 @@ pub mod config;
 pub mod dead_letter;
 pub mod fault;
 pub mod harness;
+mod html;
 pub mod ingest;
 pub mod memory;
 pub mod model;

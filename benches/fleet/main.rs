@@ -3,7 +3,6 @@
 //! `cargo bench --bench fleet` simulates, and writes the tables and plots of docs/fleet.md; some two minutes. `-- costs`
 //! measures what requests cost a real VictoriaMetrics, which the simulated server stands on.
 
-mod chart;
 mod costs;
 mod pages;
 mod scenes;

@@ -1,9 +1,9 @@
 //! The scenes of docs/fleet.md.
 
-use crate::chart::{Chart, Line};
 use crate::pages::{write_plot, write_table};
 use crate::sim::{Manners, Model, Policy, SECOND, Scene, Spread, Story, quantile, run};
 use crate::table;
+use pmm_buffer::bench::report::chart::{Chart, Line};
 
 const CORES: usize = 8;
 const AGENTS: usize = 1_000;
@@ -43,10 +43,12 @@ fn an_hour() -> anyhow::Result<()> {
     let stories = stories(POLICIES.map(|(name, policy)| (name, scene(policy, AGENTS, HOUR))));
     write_table("hour", &table::of_stories(&stories))?;
     let plot = |name, title: &str, y, points: fn(&Story) -> Vec<(f64, f64)>| {
-        let line = |(name, story): &(String, Story)| Line { name: name.clone(), points: points(story) };
-        let lines = stories.iter().map(line).collect();
-        let chart = Chart { title: title.to_owned(), x: "seconds after the outage", y, lines };
-        write_plot(name, &chart.svg())
+        let line =
+            |(number, (name, story)): (usize, &(String, Story))| Line::new(name, number, points(story));
+        let lines = stories.iter().enumerate().map(line).collect();
+        let chart =
+            Chart { title: title.to_owned(), x: "seconds after the outage", y, lines, ..Chart::default() };
+        write_plot(name, &chart.file())
     };
     plot("load", "Load of the server", "cores at work", load)?;
     plot("waiting", "Requests that wait for a core", "most in a second", waiting)?;

@@ -9,3 +9,5 @@
 //! See docs/bench.md. Load, ledger and upstream are [`crate::harness`]'s.
 
 pub mod outcome;
+pub mod report;
+pub mod spread;

@@ -1,5 +1,6 @@
 //! The status page: one self-contained HTML file. Pure.
 
+use crate::html::escape;
 use crate::status::{Status, UpstreamState, UpstreamStatus, human};
 use std::fmt::Write;
 
@@ -119,22 +120,6 @@ fn upstream(html: &mut String, upstream: &UpstreamStatus) {
 
 fn row(html: &mut String, name: &str, class: &str, value: &str) {
     let _ = write!(html, "<tr><th>{name}</th><td class=\"{class}\">{}</td></tr>", escape(value));
-}
-
-/// Text as HTML, in an element or in a quoted attribute.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in human::printable(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
