@@ -23,7 +23,11 @@ struct Open {
 
 impl Gate {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { port: ReservedPort::new()?, open: None })
+        Ok(Self::on(ReservedPort::new()?))
+    }
+
+    pub(super) fn on(port: ReservedPort) -> Self {
+        Self { port, open: None }
     }
 
     pub(super) fn address(&self) -> SocketAddr {

@@ -22,10 +22,15 @@ pub struct ReservedPort {
 impl ReservedPort {
     /// Reserves a port that is free. An error where none can be bound.
     pub fn new() -> io::Result<Self> {
-        let holder = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        Self::at((Ipv4Addr::LOCALHOST, 0).into())
+    }
+
+    /// Reserves this port of this address. An error where it is taken.
+    pub fn at(address: SocketAddr) -> io::Result<Self> {
+        let holder = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
         holder.set_reuse_address(true)?;
-        holder.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
-        let address = holder.local_addr()?.as_socket().expect("BUG: an IPv4 socket has an IPv4 address");
+        holder.bind(&address.into())?;
+        let address = holder.local_addr()?.as_socket().expect("BUG: it was bound to an address of IP");
         Ok(Self { address, _holder: holder })
     }
 
@@ -35,7 +40,7 @@ impl ReservedPort {
 
     /// Listens on the port. Must be called within a runtime.
     pub(super) fn listen(&self) -> io::Result<TcpListener> {
-        let socket = TcpSocket::new_v4()?;
+        let socket = if self.address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_reuseaddr(true)?;
         socket.bind(self.address)?;
         socket.listen(BACKLOG)

@@ -1,8 +1,8 @@
 //! An HTTP/1.1 upstream that decodes what it takes, keeps the ledger, and fails as it is told to.
 
-use super::SharedLedger;
 use super::busy::busy;
 use super::gate::Gate;
+use super::{ReservedPort, SharedLedger};
 use crate::ingest::encoding::Packing;
 use crate::ingest::{Limits, remote_write};
 use crate::model::Push;
@@ -114,7 +114,7 @@ const KEPT: usize = 10_000;
 /// Of requests of remote write 2.0; PMM Server takes half as much.
 const LIMITS: Limits = Limits::of_bytes(64 << 20);
 
-/// An upstream on a port of 127.0.0.1 of its own.
+/// An upstream on a port of its own.
 #[derive(Debug)]
 pub struct Upstream {
     gate: Gate,
@@ -144,8 +144,13 @@ struct State {
 impl Upstream {
     /// An upstream that is open and accepts. Must be called within a runtime.
     pub fn start(ledger: &SharedLedger) -> io::Result<Self> {
+        Self::start_on(ReservedPort::new()?, ledger)
+    }
+
+    /// The same on a port that somebody has been told already.
+    pub fn start_on(port: ReservedPort, ledger: &SharedLedger) -> io::Result<Self> {
         let shared = Shared { ledger: ledger.clone(), state: Mutex::default() };
-        let mut upstream = Self { gate: Gate::new()?, shared: Arc::new(shared) };
+        let mut upstream = Self { gate: Gate::on(port), shared: Arc::new(shared) };
         upstream.open()?;
         Ok(upstream)
     }

@@ -64,7 +64,8 @@ impl Usage {
         })
     }
 
-    fn plus(self, other: Self) -> Self {
+    /// The account of two processes, or of two trees.
+    pub fn plus(self, other: Self) -> Self {
         Self {
             cpu: self.cpu + other.cpu,
             resident_bytes: self.resident_bytes + other.resident_bytes,
