@@ -2,6 +2,10 @@
 //!
 //! Exit codes: 0 fine, 1 failure, 64 bad configuration or usage (`EX_USAGE`).
 
+mod bench;
+
+pub use bench::{Bench, BenchCompare, BenchLoad, BenchPlay, BenchRun, BenchShow};
+
 use crate::config;
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use std::ffi::OsString;
@@ -49,6 +53,12 @@ pub enum Command {
     VmagentShim(VmagentShim),
     /// Shows the main job: outage, kill -9, restart, catch-up, verdict
     Demo(Demo),
+    /// Measures this agent and others: load like that of PMM hosts, faults, and an upstream that checks every sample
+    Bench {
+        /// What to do.
+        #[command(subcommand)]
+        command: Bench,
+    },
 }
 
 /// The arguments of `run`.

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Command::PmmAgent { command } => cmd::pmm_agent::run(&command),
         Command::VmagentShim(args) => cmd::vmagent_shim::run(args),
         Command::Demo(args) => cmd::demo::run(&args),
+        Command::Bench { command } => cmd::bench::run(&command),
     })
 }
 

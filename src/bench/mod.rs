@@ -8,6 +8,26 @@
 //!
 //! See docs/bench.md. Load, ledger and upstream are [`crate::harness`]'s.
 
+mod compare;
+mod contender;
+mod crew;
+mod figures;
+pub mod folder;
+mod host;
+mod load;
 pub mod outcome;
 pub mod report;
+mod scenario;
 pub mod spread;
+mod stage;
+mod target;
+mod text;
+mod watch;
+mod yaml;
+
+pub use compare::{Plan, Progress, Subject, play};
+pub use contender::{Contender, Profile};
+pub use load::Changes;
+pub use scenario::{Phase, Scenario};
+pub use target::Target;
+pub use text::{Rate, Size, Time};

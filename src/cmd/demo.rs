@@ -7,21 +7,20 @@
 //! Exit status: 0 where all that was answered arrived, in order, and nothing else did; else 1; 130 when it
 //! was interrupted.
 
-mod folder;
 mod report;
 mod side;
 mod view;
 
+use super::interrupt::unless_interrupted;
+use crate::bench::folder::Folder;
 use crate::cli;
 use crate::harness::{Agent, Flow, Launch, Load, ReservedPort, Schedule, SharedLedger, Usage};
 use crate::status::UpstreamStatus;
 use anyhow::{Context, bail, ensure};
-use folder::Folder;
 use report::{Disk, Report};
 use side::{Delivery, Side};
 use std::process::ExitCode;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 use view::View;
 
@@ -50,34 +49,13 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// Shows the demo and prints its verdict.
 pub fn run(args: &cli::Demo) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(async {
-        // Whatever ends the demo, its future is dropped here: that kills the agent and removes the folder.
-        tokio::select! {
-            // Asked first: a terminal's Ctrl-C ends the agent too, which is then no failure of it.
-            biased;
-            interrupted = interrupted() => interrupted.map(|()| ExitCode::from(130)),
-            shown = show(args) => shown,
-        }
-    })
+    unless_interrupted(show(args))
 }
 
 async fn show(args: &cli::Demo) -> anyhow::Result<ExitCode> {
     let outage = Duration::from_secs(args.seconds);
     let report = Demo::start(args.upstream.as_deref()).await?.play(outage).await?;
     Ok(report::print(&report))
-}
-
-/// Returns at Ctrl-C, SIGTERM, or when the terminal goes away.
-async fn interrupted() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    tokio::select! {
-        ended = tokio::signal::ctrl_c() => ended?,
-        _ = terminate.recv() => {}
-        _ = hangup.recv() => {}
-    }
-    Ok(())
 }
 
 /// The stage. Fields are dropped in this order: the agent is gone before its folder.
@@ -102,7 +80,7 @@ impl Demo {
         let node_ids = load.iter().map(|host| host.node_id().to_owned()).collect();
         let side = Side::start(upstream, &ledger, node_ids).await?;
         let port = ReservedPort::new().context("cannot bind a port of 127.0.0.1")?;
-        let folder = Folder::new(now_ms)?;
+        let folder = Folder::new(&std::env::temp_dir(), "pmm-buffer-demo")?;
         let binary = std::env::current_exe().context("cannot find this program's own file")?;
         let log = folder.path().join("agent.log");
         let launch =

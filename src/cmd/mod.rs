@@ -1,8 +1,10 @@
 //! The subcommands.
 
+pub mod bench;
 pub mod check_config;
 pub mod dead_letter;
 pub mod demo;
+mod interrupt;
 pub mod pmm_agent;
 pub mod queue;
 pub mod run;

@@ -26,7 +26,7 @@ mod remote_write;
 mod secret;
 mod self_metrics;
 mod transport;
-mod units;
+pub(crate) mod units;
 mod upstream;
 mod urls;
 mod validate;

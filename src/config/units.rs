@@ -33,7 +33,7 @@ const SIZE_UNITS: [(&str, u64); 9] = [
 ];
 
 /// Reads a duration: `200ms`, `5s`, `1m30s`. Each unit at most once, the longer first; 0 needs no unit.
-pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);
     }
@@ -55,7 +55,7 @@ pub(super) fn parse_duration(text: &str) -> Option<Duration> {
 }
 
 /// Writes a duration, to the millisecond, as [`parse_duration`] reads it.
-pub(super) fn format_duration(duration: Duration) -> String {
+pub(crate) fn format_duration(duration: Duration) -> String {
     let mut left_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     if left_ms == 0 {
         return "0s".into();
@@ -72,7 +72,7 @@ pub(super) fn format_duration(duration: Duration) -> String {
 }
 
 /// Reads a size in bytes: `1GiB`, `512MB`, `1048576`. A whole number, and at most one unit.
-pub(super) fn parse_size(text: &str) -> Option<u64> {
+pub(crate) fn parse_size(text: &str) -> Option<u64> {
     let (number, unit) = split_at_first(text, |c| !c.is_ascii_digit());
     let unit_bytes = match unit.trim_start_matches(' ') {
         "" => 1,
@@ -82,7 +82,7 @@ pub(super) fn parse_size(text: &str) -> Option<u64> {
 }
 
 /// Writes a size, exactly, with the largest unit that leaves a whole number; bytes without one.
-pub(super) fn format_size(bytes: u64) -> String {
+pub(crate) fn format_size(bytes: u64) -> String {
     let unit = SIZE_UNITS[..8].iter().find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit));
     match unit {
         Some((name, unit)) => format!("{}{name}", bytes / unit),

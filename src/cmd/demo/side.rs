@@ -1,11 +1,10 @@
 //! The upstream's side of the demo: our own that verifies, or a real server behind a relay.
 
 use super::view::View;
+use crate::bench::Target;
 use crate::harness::{Agent, Database, Relay, SharedLedger, Upstream};
 use crate::status::UpstreamStatus;
 use anyhow::{Context, ensure};
-use hyper::Uri;
-use std::net::SocketAddr;
 use std::ops::Sub;
 
 /// Where the agent delivers to.
@@ -77,18 +76,13 @@ impl Side {
         let Some(url) = url else {
             return Ok(Self::Own(Upstream::start(ledger).context("cannot listen on 127.0.0.1")?));
         };
-        let target = Target::parse(url)?;
-        let resolved = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
-        let address: SocketAddr = resolved
-            .with_context(|| format!("cannot resolve {}", target.host))?
-            .next()
-            .with_context(|| format!("{} has no address", target.host))?;
+        let target = Target::find(url).await?;
         Ok(Self::Real(Real {
-            relay: Relay::start(address).context("cannot listen on 127.0.0.1")?,
+            relay: Relay::start(target.address()).context("cannot listen on 127.0.0.1")?,
             url: url.to_owned(),
-            database: Database::new(address, &target.path),
+            database: Database::new(target.address(), target.path()),
             node_ids,
-            path: target.path,
+            path: target.path().to_owned(),
         }))
     }
 
@@ -162,68 +156,4 @@ pub(super) async fn upstream_status(agent: &Agent) -> anyhow::Result<UpstreamSta
     let mut status = agent.status().await.context("cannot read the agent's status")?;
     ensure!(!status.upstreams.is_empty(), "the agent's status names no upstream");
     Ok(status.upstreams.swap_remove(0))
-}
-
-/// The parts of `--upstream`.
-#[derive(Debug, PartialEq, Eq)]
-struct Target {
-    host: String,
-    port: u16,
-    /// Path and query.
-    path: String,
-}
-
-impl Target {
-    fn parse(url: &str) -> anyhow::Result<Self> {
-        let uri: Uri = url.parse().with_context(|| format!("{url} is not a URL"))?;
-        ensure!(
-            uri.scheme_str() == Some("http"),
-            "{url} does not begin with http://: the demo makes its outage with a relay between the agent and \
-             the server, which TLS would take for an attack"
-        );
-        let authority = uri.authority().with_context(|| format!("{url} names no host"))?;
-        ensure!(
-            !authority.as_str().contains('@'),
-            "the demo sends no credentials: leave them out of the URL"
-        );
-        let path = match uri.path_and_query().map_or("/", |path| path.as_str()) {
-            "/" => "/api/v1/write",
-            path => path,
-        };
-        Ok(Self {
-            host: authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
-            port: authority.port_u16().unwrap_or(80),
-            path: path.to_owned(),
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_upstream_is_an_http_url_with_or_without_a_path() {
-        let target = |host: &str, port, path: &str| Target { host: host.into(), port, path: path.into() };
-        for (url, expected) in [
-            ("http://127.0.0.1:8428", target("127.0.0.1", 8428, "/api/v1/write")),
-            ("http://vm/", target("vm", 80, "/api/v1/write")),
-            ("http://[::1]:9/a/write?b=c", target("::1", 9, "/a/write?b=c")),
-        ] {
-            assert_eq!(Target::parse(url).expect(url), expected);
-        }
-    }
-
-    #[test]
-    fn what_the_demo_cannot_use_is_refused_with_the_reason() {
-        for (url, reason) in [
-            ("https://pmm.example.com/", "does not begin with http://"),
-            ("http://me:secret@vm/", "sends no credentials"),
-            ("no url", "not a URL"),
-            ("vm:8428", "does not begin with http://"),
-        ] {
-            let error = Target::parse(url).expect_err(url).to_string();
-            assert!(error.contains(reason), "{url}: {error}");
-        }
-    }
 }
