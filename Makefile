@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 export PMM_BUFFER_TEST_PEERS ?= $(CACHE)/peers
 CARGO ?= cargo
 
-.PHONY: help build demo test fuzz instructions bench lint doc deny packages setup setup-peers clean
+.PHONY: help build demo compare test fuzz instructions bench lint doc deny packages setup setup-peers clean
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,9 @@ build: setup ## Builds the release binary
 
 demo: build ## Shows the main job: outage, kill -9, restart, catch-up, verdict
 	@"$(CARGO_TARGET_DIR)/release/pmm-buffer" demo
+
+compare: build setup-peers ## Measures this agent and vmagent in turn, in under three minutes
+	@"$(CARGO_TARGET_DIR)/release/pmm-buffer" bench compare
 
 test: setup setup-peers ## Builds what is needed and passes all tests
 	@$(CARGO) test --release --locked

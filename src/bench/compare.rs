@@ -2,7 +2,7 @@
 
 use super::contender::Contender;
 use super::host::host;
-use super::outcome::{Figure, Moment, Played, Report, Run, VERSION};
+use super::outcome::{Figure, Moment, Played, Report, Run, VERSION, Worst};
 use super::scenario::{Loses, Needs, Phase, Scenario};
 use super::stage::{self, Setting};
 use super::target::Target;
@@ -188,9 +188,19 @@ impl Plan {
         }
         let is_ours =
             self.subjects.iter().any(|subject| subject.name() == run.contender && subject.is_ours());
-        (is_ours && !run.is_clean(scenario))
-            .then(|| format!("{of}: not all that was answered arrived, in order, and nothing else"))
+        (is_ours && !run.is_clean(scenario)).then(|| {
+            format!("{of}: not all that was answered arrived, in order, and nothing else{}", worst(run))
+        })
     }
+}
+
+/// The series that fared worst, a line each.
+fn worst(run: &Run) -> String {
+    let line = |worst: &Worst| {
+        let Worst { series, lost, out_of_order, made_up } = worst;
+        format!("\n  {series}: {lost} lost, {out_of_order} out of order, {made_up} made up")
+    };
+    run.worst.iter().map(line).collect()
 }
 
 /// RFC 3339, in UTC, to the second.

@@ -24,6 +24,7 @@ fn run(contender: &str, figures: &[(Figure, f64)], failure: Option<&str>) -> Run
         phases: Vec::new(),
         moments: Vec::new(),
         failure: failure.map(str::to_owned),
+        worst: Vec::new(),
     }
 }
 
@@ -63,6 +64,11 @@ fn what_others_lose_is_a_figure_and_what_we_lose_is_a_fault() {
     let ours = report(vec![run("pmm-buffer", &lost, None)]);
     assert!(plan_of("outage").faults(&ours)[0].starts_with("outage on pmm-buffer, round 1: not all"));
     assert_eq!(plan_of("full-queue").faults(&ours), Vec::<String>::new(), "it is expected there");
+    let mut named = ours.clone();
+    named.scenarios[0].runs[0].worst =
+        vec![Worst { series: "up{}".into(), lost: 1, out_of_order: 0, made_up: 0 }];
+    let fault = &plan_of("outage").faults(&named)[0];
+    assert!(fault.ends_with("\n  up{}: 1 lost, 0 out of order, 0 made up"), "{fault}");
     for figure in [Figure::OutOfOrder, Figure::MadeUp] {
         let ours = report(vec![run("pmm-buffer", &[(figure, 1.0)], None)]);
         assert_eq!(plan_of("full-queue").faults(&ours).len(), 1, "{figure:?}");

@@ -181,7 +181,10 @@ impl Contender {
         let output = command.output().ok()?;
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text);
-        text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
+        let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+        // Reports name the program themselves.
+        let program = self.binary.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        Some(line.strip_prefix(program).map_or(line, str::trim_start).to_owned())
     }
 
     /// How one process of it starts. Writes its configuration where it has one.
@@ -198,7 +201,8 @@ impl Contender {
             args.extend(more.with_context(|| format!("{} cannot be told how much disk its queue may take: its profile has no args_when_bounded", self.name))?.clone());
         }
         let args: Vec<OsString> = args.iter().map(|arg| place.fill(arg).into()).collect();
-        Ok(Launch::new(&self.binary, args, place.listen, &place.folder.join("log")))
+        let launch = Launch::new(&self.binary, args, place.listen, &place.folder.join("log"));
+        Ok(Launch { own_group: true, ..launch })
     }
 }
 

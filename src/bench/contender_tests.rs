@@ -96,5 +96,6 @@ fn the_version_is_the_first_line_that_is_printed() {
     };
     assert_eq!(version("echo; echo ' mine 1.0 '; echo more").as_deref(), Some("mine 1.0"));
     assert_eq!(version("echo mine 2.0 >&2").as_deref(), Some("mine 2.0"));
+    assert_eq!(version("echo sh 3.0").as_deref(), Some("3.0"), "reports name the program themselves");
     assert_eq!(version("true"), None);
 }

@@ -56,6 +56,19 @@ pub struct Run {
     pub moments: Vec<Moment>,
     /// Why the run broke off, in words for the user; the figures are then those so far.
     pub failure: Option<String>,
+    /// Series with samples lost, out of order or made up, those with the most first; a few of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub worst: Vec<Worst>,
+}
+
+/// What went wrong with one series, in samples.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Worst {
+    /// Its metric and labels.
+    pub series: String,
+    pub lost: u64,
+    pub out_of_order: u64,
+    pub made_up: u64,
 }
 
 /// When a phase of the scenario began.

@@ -3,7 +3,7 @@
 use super::compare::{Progress, Subject};
 use super::crew::Crew;
 use super::figures::{End, figures};
-use super::outcome::Run;
+use super::outcome::{Run, Worst};
 use super::scenario::{self, Event, Loses, Phase, Scenario, Until};
 use super::watch::{Counts, Snapshot, Watch};
 use crate::clock::Clock;
@@ -23,6 +23,9 @@ const MOMENT: Duration = Duration::from_millis(100);
 
 /// Bounds each wait for the contender. Reached only where something is wrong with it.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Series that are named where something went wrong.
+const WORST: usize = 5;
 
 /// Samples of each series that the ledger remembers when they are settled: more than an agent repeats.
 const REMEMBERED: usize = 2_000;
@@ -55,8 +58,20 @@ pub(super) async fn play(setting: &Setting<'_>) -> anyhow::Result<Run> {
         figures: figures(&stage.watch, &end),
         phases: stage.watch.phases,
         moments: stage.watch.moments,
+        worst: worst(&stage.ledger),
         failure: played.err().map(|error| format!("{error:#}")),
     })
+}
+
+/// The series that fared worst, without those that were only repeated.
+fn worst(ledger: &SharedLedger) -> Vec<Worst> {
+    let worst = ledger.lock().worst(WORST).into_iter().map(|faults| Worst {
+        series: faults.name,
+        lost: faults.lost,
+        out_of_order: faults.out_of_order,
+        made_up: faults.made_up,
+    });
+    worst.filter(|worst| worst.lost + worst.out_of_order + worst.made_up > 0).collect()
 }
 
 /// All that takes part. Fields are dropped in this order: the pushers go before the agents.

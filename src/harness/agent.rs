@@ -2,12 +2,13 @@
 
 use super::{Client, Usage};
 use crate::status::Status;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -33,6 +34,9 @@ pub struct Launch {
     pub log: PathBuf,
     /// A socket that is passed as a service manager does, see sd_listen_fds(3). It stays open here.
     pub passed: Option<Arc<OwnedFd>>,
+    /// Puts it into a process group of its own, so that a kill takes what it has started along. A terminal's Ctrl-C then goes
+    /// past it.
+    pub own_group: bool,
 }
 
 /// Passes stdin on as the first descriptor after the standard ones; a shell, as only the process itself knows its id.
@@ -41,7 +45,15 @@ const PASS_STDIN: &str = r#"exec 3<&0 </dev/null; LISTEN_FDS=${LISTEN_FDS:-1} LI
 impl Launch {
     /// Any program that listens on `address`: the agent, or a real peer of it.
     pub fn new(binary: &Path, args: Vec<OsString>, address: SocketAddr, log: &Path) -> Self {
-        Self { binary: binary.into(), args, env: Vec::new(), address, log: log.into(), passed: None }
+        Self {
+            binary: binary.into(),
+            args,
+            env: Vec::new(),
+            address,
+            log: log.into(),
+            passed: None,
+            own_group: false,
+        }
     }
 
     /// `run` with flags alone.
@@ -71,8 +83,11 @@ impl Launch {
         command.args(&self.args).stdout(log.try_clone()?).stderr(log);
         remove_settings(&mut command, std::env::vars_os().map(|(name, _)| name));
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        if self.own_group {
+            command.process_group(0);
+        }
         let child = command.spawn()?;
-        Ok(Agent { child, address: self.address, log: self.log.clone() })
+        Ok(Agent { child, address: self.address, log: self.log.clone(), has_group: self.own_group })
     }
 
     fn command(&self) -> io::Result<Command> {
@@ -100,6 +115,8 @@ pub struct Agent {
     child: Child,
     address: SocketAddr,
     log: PathBuf,
+    /// The process leads a group of its own.
+    has_group: bool,
 }
 
 impl Agent {
@@ -142,6 +159,10 @@ impl Agent {
 
     /// kill -9. Returns once the process is gone.
     pub fn kill(&mut self) -> io::Result<ExitStatus> {
+        // Not reaped yet, so the number cannot have gone to another group.
+        if self.has_group && self.child.try_wait()?.is_none() {
+            kill_process_group(self.pid(), Signal::KILL)?;
+        }
         self.child.kill()?;
         self.child.wait()
     }
@@ -179,8 +200,11 @@ impl Agent {
         if self.child.try_wait()?.is_some() {
             return Err(io::Error::other("the agent has ended"));
         }
-        let pid = Pid::from_raw(self.child.id() as i32).expect("BUG: a child has an id above 0");
-        Ok(kill_process(pid, signal)?)
+        Ok(kill_process(self.pid(), signal)?)
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id() as i32).expect("BUG: a child has an id above 0")
     }
 
     /// What the process and those it started have taken so far. An error where it has ended.

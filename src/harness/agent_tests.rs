@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::harness::ReservedPort;
+use crate::harness::wait::until;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -81,6 +82,21 @@ async fn a_process_that_is_dropped_is_killed() {
     assert!(agent.tree_usage().expect("it runs").resident_bytes > 0);
     drop(agent);
     assert!(!proc.exists(), "killed and reaped");
+}
+
+#[tokio::test]
+async fn a_kill_takes_along_what_a_process_with_a_group_has_started() {
+    let folder = folder();
+    let script = "sleep 1000 & echo $!; wait";
+    let launch = Launch { own_group: true, ..launch(script, folder.path()) };
+    let mut agent = launch.start().expect("a shell");
+    until("the other is started", || agent.log().ends_with('\n')).await;
+    let proc = PathBuf::from(format!("/proc/{}/stat", agent.log().trim()));
+    assert!(proc.exists());
+    agent.kill().expect("killed");
+    // Nobody may be there to wait for it: then it stays as a zombie.
+    let is_gone = || std::fs::read_to_string(&proc).map_or(true, |stat| stat.contains(") Z "));
+    until("the other is gone", is_gone).await;
 }
 
 #[test]

@@ -64,7 +64,7 @@ async fn a_bad_configuration_is_told_with_every_error_and_64() {
 async fn help_lists_the_commands_and_version_the_version() {
     let help = run(&["--help"]).await;
     assert_eq!((help.code, help.err.as_str()), (Some(0), ""));
-    for command in ["run", "check-config", "status", "queue", "pmm-agent", "vmagent-shim", "demo"] {
+    for command in ["run", "check-config", "status", "queue", "pmm-agent", "vmagent-shim", "demo", "bench"] {
         assert!(help.out.lines().any(|line| line.trim_start().starts_with(command)), "{}", help.out);
         let own = run(&[command, "--help"]).await;
         assert_eq!(own.code, Some(0));

@@ -3,6 +3,7 @@
 //!
 //! Modules are filed by intent. Every wait is for a condition, with a deadline.
 
+mod bench;
 mod commands;
 mod dead_letters;
 mod failover;

@@ -37,6 +37,7 @@ pub(super) fn small() -> Report {
         phases: vec![Phase { name: "steady".into(), at_s: 0.0 }],
         moments: vec![moment.clone()],
         failure: failure.map(Into::into),
+        worst: Vec::new(),
     };
     Report {
         version: VERSION,
@@ -129,6 +130,7 @@ fn a_round(contender: &str, slow: f64, round: usize) -> Run {
         ],
         moments: (1..(length * 10.0) as usize).map(moment).collect(),
         failure: None,
+        worst: Vec::new(),
     }
 }
 
@@ -199,6 +201,7 @@ fn run() -> impl Strategy<Value = Run> {
             phases,
             moments,
             failure,
+            worst: Vec::new(),
         })
 }
 

@@ -31,5 +31,5 @@ fn section(title: &str, rows: impl IntoIterator<Item = [String; 2]>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.add_rows(rows);
-    format!("{title}\n{table}\n")
+    format!("{title}\n{}\n", table.trim_fmt())
 }

@@ -8,6 +8,7 @@
 //! A database is compared with what was pushed where that is known, else with a second one that the same pusher
 //! writes to directly.
 
+mod bench;
 mod clients;
 mod crash;
 mod csv;
