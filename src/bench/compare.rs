@@ -67,7 +67,13 @@ pub async fn play(plan: &Plan, clock: &Clock, progress: &dyn Progress) -> anyhow
             }
         }
         let Scenario { name, about, .. } = scenario;
-        scenarios.push(Played { scenario: name.clone(), about: about.clone(), text: scenario.text(), runs });
+        scenarios.push(Played {
+            scenario: name.clone(),
+            about: about.clone(),
+            text: scenario.text(),
+            loss_expected: scenario.loses == Loses::Expected,
+            runs,
+        });
     }
     Ok(Report { version: VERSION, began, host: host(&plan.folder), scenarios })
 }

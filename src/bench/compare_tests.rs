@@ -29,7 +29,13 @@ fn run(contender: &str, figures: &[(Figure, f64)], failure: Option<&str>) -> Run
 }
 
 fn report(runs: Vec<Run>) -> Report {
-    let played = Played { scenario: String::new(), about: String::new(), text: String::new(), runs };
+    let played = Played {
+        scenario: String::new(),
+        about: String::new(),
+        text: String::new(),
+        loss_expected: false,
+        runs,
+    };
     Report { version: VERSION, began: moment(0), host: host(&std::env::temp_dir()), scenarios: vec![played] }
 }
 
@@ -59,7 +65,7 @@ fn what_others_lose_is_a_figure_and_what_we_lose_is_a_fault() {
     let lost = [(Figure::Lost, 1.0)];
     let plan_of = |scenario| plan(scenario, subjects());
     let theirs =
-        report(vec![run("pmm-buffer", &[(Figure::Lost, 0.0)], None), run("vmagent (/bin/sh)", &lost, None)]);
+        report(vec![run("pmm-buffer", &[(Figure::Lost, 0.0)], None), run("vmagent=/bin/sh", &lost, None)]);
     assert_eq!(plan_of("outage").faults(&theirs), Vec::<String>::new());
     let ours = report(vec![run("pmm-buffer", &lost, None)]);
     assert!(plan_of("outage").faults(&ours)[0].starts_with("outage on pmm-buffer, round 1: not all"));
@@ -73,8 +79,8 @@ fn what_others_lose_is_a_figure_and_what_we_lose_is_a_fault() {
         let ours = report(vec![run("pmm-buffer", &[(figure, 1.0)], None)]);
         assert_eq!(plan_of("full-queue").faults(&ours).len(), 1, "{figure:?}");
     }
-    let broken = report(vec![run("vmagent (/bin/sh)", &[], Some("it ended"))]);
-    assert_eq!(plan_of("outage").faults(&broken), ["outage on vmagent (/bin/sh), round 1: it ended"]);
+    let broken = report(vec![run("vmagent=/bin/sh", &[], Some("it ended"))]);
+    assert_eq!(plan_of("outage").faults(&broken), ["outage on vmagent=/bin/sh, round 1: it ended"]);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The contender's profile file: how a program starts, where it takes pushes, what it is asked for. docs/bench.md has one with
-//! every key.
+//! The contender's profile file: how a program starts, where it takes pushes, what it is asked for. docs/bench.md has
+//! one with every key.
 
 use super::text::Size;
 use super::yaml::{parse, stem};
@@ -157,7 +157,8 @@ impl Contender {
             Some(path) => at(path)?,
             None => profile.binary(&name)?,
         };
-        let name = binary.map_or(name.clone(), |path| format!("{name} ({path})"));
+        // As it can be asked for again.
+        let name = binary.map_or(name.clone(), |path| format!("{name}={path}"));
         Ok(Self { name, profile, binary: found })
     }
 
@@ -171,7 +172,7 @@ impl Contender {
         self.profile.program.is_none()
     }
 
-    /// As the program says it, in one line; none where it does not.
+    /// The number in the first line that the program prints of it, or that line; none where there is none.
     pub fn version(&self) -> Option<String> {
         if self.profile.version_args.is_empty() {
             return None;
@@ -182,9 +183,9 @@ impl Contender {
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text);
         let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
-        // Reports name the program themselves.
-        let program = self.binary.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        Some(line.strip_prefix(program).map_or(line, str::trim_start).to_owned())
+        // Reports name the program themselves, and builds have long stories.
+        let is_number = |word: &&str| word.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit());
+        Some(line.split_whitespace().find(is_number).unwrap_or(line).to_owned())
     }
 
     /// How one process of it starts. Writes its configuration where it has one.
@@ -197,8 +198,8 @@ impl Contender {
         }
         let mut args = args.clone();
         if place.max_bytes.is_some() {
-            let more = args_when_bounded.as_ref();
-            args.extend(more.with_context(|| format!("{} cannot be told how much disk its queue may take: its profile has no args_when_bounded", self.name))?.clone());
+            let more = args_when_bounded.clone();
+            args.extend(more.expect("BUG: the plan was checked"));
         }
         let args: Vec<OsString> = args.iter().map(|arg| place.fill(arg).into()).collect();
         let launch = Launch::new(&self.binary, args, place.listen, &place.folder.join("log"));

@@ -37,6 +37,9 @@ pub struct Played {
     pub about: String,
     /// The scenario as it was played, in the form of its file.
     pub text: String,
+    /// It is made so that some of what is answered cannot arrive: what is lost is then no fault.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub loss_expected: bool,
     /// In the order they were made: A B A B.
     pub runs: Vec<Run>,
 }

@@ -183,6 +183,11 @@ impl Upstream {
         *self == Self::Up
     }
 
+    /// Whether nothing gets through.
+    pub(super) fn is_outage(&self) -> bool {
+        matches!(self, Self::Down | Self::Answer(_) | Self::Reset | Self::Hang)
+    }
+
     /// Whether an agent can get rid of anything.
     fn takes(&self) -> bool {
         match self {

@@ -147,7 +147,7 @@ impl<'a> Stage<'a> {
         self.watch.phase(name, now.at);
         if !upstream.is_up() || agent.is_some() {
             self.watch.fault_begins(now);
-            self.watch.had_outage |= !upstream.is_up();
+            self.watch.had_outage |= upstream.is_outage();
         }
         if let Some(event) = agent {
             self.event(*event).await?;
@@ -277,10 +277,13 @@ impl<'a> Stage<'a> {
     }
 
     fn counts(&self) -> Counts {
-        Counts {
-            verdict: self.ledger.verdict(),
-            wire: self.upstream.as_ref().map(Upstream::totals).unwrap_or_default(),
-        }
+        let mut verdict = self.ledger.verdict();
+        let Some(upstream) = &self.upstream else {
+            // Nobody knows what arrives.
+            verdict.lost = 0;
+            return Counts { verdict, ..Counts::default() };
+        };
+        Counts { verdict, wire: upstream.totals() }
     }
 
     fn end(&mut self) -> End {

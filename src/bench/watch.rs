@@ -47,7 +47,7 @@ pub(super) struct Watch {
     pub(super) steady: Option<Snapshot>,
     /// Of the last fault.
     pub(super) recovery: Option<Recovery>,
-    /// The upstream was not as it should be at some time.
+    /// The upstream took nothing at some time.
     pub(super) had_outage: bool,
     /// The moment of the largest backlog.
     pub(super) fullest: Option<(u64, u64)>,

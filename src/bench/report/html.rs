@@ -5,7 +5,7 @@ use super::dots::Scale;
 use super::style::STYLE;
 use super::view::{self, Contender};
 use super::{chart, curves, text};
-use crate::bench::outcome::{Better, Figure, Played, Report};
+use crate::bench::outcome::{Figure, Played, Report};
 use crate::bench::spread::Spread;
 use crate::html::escape;
 use std::fmt::Write as _;
@@ -162,7 +162,7 @@ fn table(out: &mut String, contenders: &[Contender]) {
         let _ = write!(out, "<tr><th scope=\"row\">{}</th>", escape(figure.title()));
         for contender in contenders {
             let spread = contender.spread(figure);
-            let fault = figure.better() == Better::Zero && spread.is_some_and(|spread| spread.most > 0.0);
+            let fault = contender.is_fault(figure) && spread.is_some_and(|spread| spread.most > 0.0);
             let class = if fault { " class=\"bad\"" } else { "" };
             let _ = write!(out, "<td{class}>{}</td>", cell(figure, spread));
         }

@@ -47,6 +47,7 @@ pub(super) fn small() -> Report {
             scenario: "outage".into(),
             about: "The upstream is away for a minute.".into(),
             text: "about: The upstream is away for a minute.\nphases:\n  - for: 60s\n".into(),
+            loss_expected: false,
             runs: vec![run("pmm-buffer", 0.0, None), run("vmagent", 154.0, Some("it ended with status 1"))],
         }],
     }
@@ -177,6 +178,7 @@ fn played() -> impl Strategy<Value = Played> {
         scenario,
         about,
         text,
+        loss_expected: false,
         runs,
     })
 }

@@ -167,6 +167,10 @@ mod tests {
             ),
             "{table}"
         );
+        let mut report = sample::small();
+        report.scenarios[0].loss_expected = true;
+        let table = terminal(&report);
+        assert!(!table.contains("FAULT: vmagent"), "the scenario is made so:\n{table}");
     }
 
     #[test]

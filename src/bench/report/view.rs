@@ -9,6 +9,8 @@ pub(super) struct Contender<'a> {
     pub(super) name: &'a str,
     /// All of them, in the order they were made.
     pub(super) runs: Vec<&'a Run>,
+    /// See [`Played::loss_expected`].
+    loss_expected: bool,
 }
 
 /// The contenders of a scenario, in the order they first played.
@@ -17,7 +19,11 @@ pub(super) fn contenders(played: &Played) -> Vec<Contender<'_>> {
     for run in &played.runs {
         match out.iter_mut().find(|contender| contender.name == run.contender) {
             Some(contender) => contender.runs.push(run),
-            None => out.push(Contender { name: &run.contender, runs: vec![run] }),
+            None => out.push(Contender {
+                name: &run.contender,
+                runs: vec![run],
+                loss_expected: played.loss_expected,
+            }),
         }
     }
     out
@@ -75,7 +81,12 @@ impl<'a> Contender<'a> {
             };
             Some(format!("{}: {}{rounds}", figure.title(), text::number(most, 0)))
         };
-        Figure::ALL.into_iter().filter(|figure| figure.better() == Better::Zero).filter_map(fault).collect()
+        Figure::ALL.into_iter().filter(|figure| self.is_fault(*figure)).filter_map(fault).collect()
+    }
+
+    /// Whether anything but 0 is a fault.
+    pub(super) fn is_fault(&self, figure: Figure) -> bool {
+        figure.better() == Better::Zero && !(figure == Figure::Lost && self.loss_expected)
     }
 
     /// Each run that broke off, and what that means for the figures.
