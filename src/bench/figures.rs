@@ -86,7 +86,9 @@ impl Figures {
             self.ratio(Figure::CpuMicrosSteady, cpu_micros(watch.begin, steady.usage), delivered);
             self.0.insert(Figure::ResidentBytes, steady.usage.resident_bytes as f64);
         }
-        if let Some((backlog, disk_bytes)) = watch.fullest.filter(|_| watch.had_outage) {
+        // What is lost takes no space, and cannot be told from what waits.
+        let tells = watch.had_outage && last.counts.verdict.lost == 0;
+        if let Some((backlog, disk_bytes)) = watch.fullest.filter(|_| tells) {
             self.ratio(Figure::DiskBytes, disk_bytes as f64, backlog);
         }
     }

@@ -123,7 +123,7 @@ pub enum Figure {
     PeakBytes,
     /// That the process tree had written to disk, a delivered sample.
     WrittenBytes,
-    /// What the data folder took, a sample of the backlog, when the backlog was largest.
+    /// What the data folder took, a sample of the backlog, when the backlog was largest in a run that lost nothing.
     DiskBytes,
     /// Bodies that the upstream took, a sample that was in them.
     WireBytes,
