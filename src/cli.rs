@@ -4,7 +4,7 @@
 
 mod bench;
 
-pub use bench::{Bench, BenchCompare, BenchLoad, BenchPlay, BenchRun, BenchShow};
+pub use bench::{Bench, BenchCompare, BenchLoad, BenchPlaces, BenchPlay, BenchRun, BenchShow, BenchTune};
 
 use crate::config;
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};

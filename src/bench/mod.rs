@@ -22,6 +22,7 @@ pub mod spread;
 mod stage;
 mod target;
 mod text;
+pub mod tune;
 mod watch;
 mod yaml;
 

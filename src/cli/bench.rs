@@ -14,6 +14,8 @@ pub enum Bench {
     Run(Box<BenchRun>),
     /// Plays scenarios in turn on this agent and on others, and shows ratios with their spread
     Compare(Box<BenchCompare>),
+    /// Tries the settings that matter on this host's disk, and prints the lines it would change; some two minutes
+    Tune(BenchTune),
     /// Shows the report of an earlier run, alone or beside another
     Show(BenchShow),
     /// Lists scenarios, load profiles and contenders
@@ -77,6 +79,14 @@ pub struct BenchPlay {
     /// In the place of what the scenario says.
     #[command(flatten)]
     pub load: BenchLoad,
+    /// Where queues and reports go.
+    #[command(flatten)]
+    pub places: BenchPlaces,
+}
+
+/// Where queues and reports go.
+#[derive(Debug, Args)]
+pub struct BenchPlaces {
     /// Where queues live: the disk that is measured [default: the system's folder for temporary files]
     #[arg(long, value_name = "FOLDER")]
     pub folder: Option<PathBuf>,
@@ -125,6 +135,24 @@ pub struct BenchLoad {
     /// Percent of the series that are new after an hour of scrapes
     #[arg(long, value_name = "PERCENT", conflicts_with = "replay")]
     churn: Option<f64>,
+}
+
+/// The arguments of `bench tune`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Each trial pushes as fast as it goes while the upstream is away, and measures the way back. Agents are started \
+    for it with folders of their own; one that runs already is left alone, and shares disk and CPU with them."
+)]
+pub struct BenchTune {
+    /// Where queues and reports go.
+    #[command(flatten)]
+    pub places: BenchPlaces,
+    /// How long a trial pushes
+    #[arg(long = "for", value_name = "DURATION", default_value = "2s", hide = true)]
+    pub length: Time,
+    /// How often each setting is tried
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u16).range(1..=100), hide = true)]
+    pub rounds: u16,
 }
 
 /// The arguments of `bench show`.

@@ -7,14 +7,14 @@ mod view;
 
 use super::interrupt::unless_interrupted;
 use crate::bench::outcome::Report;
-use crate::bench::{Contender, Plan, Scenario, Subject, Target, play, report};
-use crate::cli::{Bench, BenchCompare, BenchPlay, BenchRun, BenchShow, EXIT_USAGE};
+use crate::bench::{Contender, Plan, Scenario, Subject, Target, play, report, tune};
+use crate::cli::{Bench, BenchCompare, BenchPlaces, BenchPlay, BenchRun, BenchShow, BenchTune, EXIT_USAGE};
 use crate::clock::Clock;
 use anyhow::{Context, anyhow, ensure};
 use std::collections::HashSet;
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -29,6 +29,7 @@ pub fn run(command: &Bench) -> anyhow::Result<ExitCode> {
     match command {
         Bench::Run(args) => unless_interrupted(async { measure(plan_run(args).await, &args.play).await }),
         Bench::Compare(args) => unless_interrupted(measure(plan_compare(args), &args.play)),
+        Bench::Tune(args) => unless_interrupted(tune(args)),
         Bench::Show(args) => show(args),
         Bench::List => {
             list::print();
@@ -66,11 +67,17 @@ fn plan(
     let names: Vec<&str> =
         if names.is_empty() { default.to_vec() } else { names.iter().map(String::as_str).collect() };
     let scenarios = names.into_iter().map(|name| scenario(name, play)).collect::<anyhow::Result<_>>()?;
-    let folder = play.folder.clone().unwrap_or_else(std::env::temp_dir);
-    ensure!(folder.is_dir(), "{} is no folder", folder.display());
+    let folder = folder(play.places.folder.as_deref())?;
     let plan = Plan { scenarios, subjects, rounds: rounds.into(), folder };
     plan.check()?;
     Ok(plan)
+}
+
+/// Where queues live.
+fn folder(given: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let folder = given.map_or_else(std::env::temp_dir, Path::to_owned);
+    ensure!(folder.is_dir(), "{} is no folder", folder.display());
+    Ok(folder)
 }
 
 fn scenario(name: &str, play: &BenchPlay) -> anyhow::Result<Scenario> {
@@ -92,20 +99,40 @@ async fn measure(plan: anyhow::Result<Plan>, args: &BenchPlay) -> anyhow::Result
             return Ok(ExitCode::from(EXIT_USAGE));
         }
     };
-    let view = View::new(plan.rounds);
+    let view = View::new(Some(plan.rounds));
     let played = play(&plan, &(Arc::new(now_ms) as Clock), &view).await;
     view.finish();
     let report = played?;
     print(&report::terminal(&report));
-    if let Some(file) = &args.json {
-        write(file, &report::json(&report))?;
-    }
-    if let Some(file) = &args.html {
-        write(file, &report::html(&report, None))?;
-    }
+    write_report(&report, &args.places)?;
     let faults = plan.faults(&report);
     faults.iter().for_each(|fault| eprintln!("error: {fault}"));
     Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn tune(args: &BenchTune) -> anyhow::Result<ExitCode> {
+    let folder = match folder(args.places.folder.as_deref()) {
+        Ok(folder) => folder,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return Ok(ExitCode::from(EXIT_USAGE));
+        }
+    };
+    let view = View::new(None);
+    let clock = Arc::new(now_ms) as Clock;
+    let trials = tune::Trials {
+        folder: &folder,
+        length: args.length,
+        rounds: args.rounds.into(),
+        clock: &clock,
+        progress: &view,
+    };
+    let tuned = trials.tune().await;
+    view.finish();
+    let advice = tuned?;
+    print(&tune::terminal(&advice));
+    write_report(&advice.report(), &args.places)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn show(args: &BenchShow) -> anyhow::Result<ExitCode> {
@@ -119,6 +146,16 @@ fn show(args: &BenchShow) -> anyhow::Result<ExitCode> {
         write(file, &report::html(&report, before.as_ref()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn write_report(report: &Report, places: &BenchPlaces) -> anyhow::Result<()> {
+    if let Some(file) = &places.json {
+        write(file, &report::json(report))?;
+    }
+    if let Some(file) = &places.html {
+        write(file, &report::html(report, None))?;
+    }
+    Ok(())
 }
 
 fn read(file: &Path) -> anyhow::Result<Report> {

@@ -21,4 +21,5 @@ mod service;
 mod signals;
 mod stage;
 mod start;
+mod tune;
 mod upstreams;

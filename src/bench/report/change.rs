@@ -13,17 +13,19 @@ pub(super) struct Section<'a> {
 
 /// One figure, before and now.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Change {
-    pub(super) figure: Figure,
-    pub(super) before: Spread,
-    pub(super) now: Spread,
+pub(in crate::bench) struct Change {
+    pub(in crate::bench) figure: Figure,
+    pub(in crate::bench) before: Spread,
+    pub(in crate::bench) now: Spread,
     /// Of the side that has fewer.
-    pub(super) rounds: usize,
+    pub(in crate::bench) rounds: usize,
+    /// Anything but 0 is a fault.
+    pub(super) is_fault: bool,
 }
 
 /// What a change means. Better and worse are said only of several rounds each, whose spreads do not overlap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(in crate::bench) enum Meaning {
     Better,
     Worse,
     /// Within the spread, or neither good nor bad.
@@ -33,9 +35,20 @@ pub(super) enum Meaning {
 }
 
 impl Change {
-    pub(super) fn meaning(&self) -> Meaning {
+    /// None where one of the two has not measured it.
+    pub(in crate::bench) fn of(before: &Contender, now: &Contender, figure: Figure) -> Option<Self> {
+        Some(Self {
+            figure,
+            before: before.spread(figure)?,
+            now: now.spread(figure)?,
+            rounds: before.counted().len().min(now.counted().len()),
+            is_fault: now.is_fault(figure),
+        })
+    }
+
+    pub(in crate::bench) fn meaning(&self) -> Meaning {
         let better = self.figure.better();
-        if better == Better::Zero && self.now.most > 0.0 {
+        if self.is_fault && self.now.most > 0.0 {
             return Meaning::Fault;
         }
         match better {
@@ -50,14 +63,14 @@ impl Change {
     }
 
     /// Of the median. None where it was not above 0 before, or this is a count of faults.
-    pub(super) fn percent(&self) -> Option<f64> {
+    pub(in crate::bench) fn percent(&self) -> Option<f64> {
         let ratio = self.now.median / self.before.median;
         (self.figure.better() != Better::Zero && self.before.median > 0.0 && ratio.is_finite())
             .then_some((ratio - 1.0) * 100.0)
     }
 
     /// `+12 %, worse`.
-    pub(super) fn words(&self) -> String {
+    pub(in crate::bench) fn words(&self) -> String {
         let meaning = match self.meaning() {
             Meaning::Better => Some("better"),
             Meaning::Worse => Some("worse"),
@@ -118,11 +131,7 @@ fn same<'a>(played: &Played, before: &'a Report) -> Option<&'a Played> {
 }
 
 fn changes(contender: &Contender, before: &Contender) -> Vec<Change> {
-    let rounds = contender.counted().len().min(before.counted().len());
-    let change = |figure| {
-        Some(Change { figure, before: before.spread(figure)?, now: contender.spread(figure)?, rounds })
-    };
-    Figure::ALL.into_iter().filter_map(change).collect()
+    Figure::ALL.into_iter().filter_map(|figure| Change::of(before, contender, figure)).collect()
 }
 
 #[cfg(test)]
@@ -132,7 +141,13 @@ mod tests {
 
     fn change(figure: Figure, before: [f64; 3], now: [f64; 3]) -> Change {
         let spread = |[least, median, most]: [f64; 3]| Spread { least, median, most };
-        Change { figure, before: spread(before), now: spread(now), rounds: 3 }
+        Change {
+            figure,
+            before: spread(before),
+            now: spread(now),
+            rounds: 3,
+            is_fault: figure.better() == Better::Zero,
+        }
     }
 
     #[test]
@@ -153,6 +168,15 @@ mod tests {
         ] {
             assert_eq!(change(figure, before, now).words(), words, "{figure:?} {before:?} {now:?}");
         }
+    }
+
+    #[test]
+    fn what_a_scenario_is_made_to_lose_is_no_fault() {
+        let mut report = sample::small();
+        report.scenarios[0].loss_expected = true;
+        let sections = sections(&report, &report);
+        let lost = sections[1].changes.iter().find(|change| change.figure == Figure::Lost).expect("measured");
+        assert_eq!(lost.words(), "");
     }
 
     #[test]

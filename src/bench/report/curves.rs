@@ -6,8 +6,11 @@ use crate::bench::outcome::{Moment, Run};
 
 /// Points of a line, at the most, about: what a chart has room for.
 const POINTS: f64 = 240.0;
-/// Rates are means of at least so many seconds: pushes come in bursts.
-const RATE_S: f64 = 1.0;
+/// Points of a rate, where its means are of no less and no more than so many seconds: pushes come in bursts, and a way
+/// back may take less than a second.
+const RATES: f64 = 60.0;
+const LEAST_RATE_S: f64 = 0.2;
+const MOST_RATE_S: f64 = 1.0;
 
 /// What is drawn, and how many moments become one point.
 enum Curve {
@@ -68,9 +71,12 @@ fn lines(number: usize, contender: &Contender, middle: Option<&Run>, curve: &Cur
 }
 
 fn points(moments: &[Moment], curve: &Curve) -> Vec<(f64, f64)> {
-    let step = moments.last().map_or(0.0, |moment| moment.at_s / POINTS);
+    let length = moments.last().map_or(0.0, |moment| moment.at_s);
+    let step = length / POINTS;
     match curve {
-        Curve::Rate(pick) => rates(moments, step.max(RATE_S), *pick),
+        Curve::Rate(pick) => {
+            rates(moments, step.max((length / RATES).clamp(LEAST_RATE_S, MOST_RATE_S)), *pick)
+        }
         Curve::Most(pick) => {
             gauges(moments, step, *pick, |values| values.iter().copied().fold(f64::NAN, f64::max))
         }
@@ -85,9 +91,11 @@ fn points(moments: &[Moment], curve: &Curve) -> Vec<(f64, f64)> {
 fn rates(moments: &[Moment], step: f64, pick: fn(&Moment) -> f64) -> Vec<(f64, f64)> {
     let Some(mut from) = moments.first() else { return Vec::new() };
     let mut out = Vec::new();
-    for to in &moments[1..] {
+    for (at, to) in moments.iter().enumerate().skip(1) {
         let seconds = to.at_s - from.at_s;
-        if seconds >= step {
+        // The last one may be shorter, so that the end is there.
+        let is_end = at + 1 == moments.len() && seconds >= step / 2.0;
+        if seconds >= step || is_end {
             // A sum does not shrink; what is left of a process that ended may not be counted with it any more.
             out.push((f64::midpoint(from.at_s, to.at_s), (pick(to) - pick(from)).max(0.0) / seconds));
             from = to;
@@ -133,9 +141,13 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_means_of_a_second() {
-        let points = points(&moments(&[None; 25]), &CURVES[0].3);
-        assert_eq!(points, [(0.5, 100.0), (1.5, 100.0)]);
+    fn rates_are_means_of_up_to_a_second_and_reach_to_the_end() {
+        let moments = moments(&[None; 1_000]);
+        let of_a_second = points(&moments, &CURVES[0].3);
+        assert!((99..=101).contains(&of_a_second.len()), "{of_a_second:?}");
+        assert!(of_a_second.iter().all(|(_, rate)| (rate - 100.0).abs() < 1e-6), "{of_a_second:?}");
+        let short = points(&moments[..10], &CURVES[0].3);
+        assert!(short.len() >= 3 && short.last().is_some_and(|(at, _)| *at > 0.7), "{short:?}");
     }
 
     #[test]

@@ -96,7 +96,13 @@ mod tests {
 
     fn change(before: [f64; 3], now: [f64; 3]) -> Change {
         let spread = |[least, median, most]: [f64; 3]| Spread { least, median, most };
-        Change { figure: Figure::CpuMicros, before: spread(before), now: spread(now), rounds: 3 }
+        Change {
+            figure: Figure::CpuMicros,
+            before: spread(before),
+            now: spread(now),
+            rounds: 3,
+            is_fault: false,
+        }
     }
 
     #[test]

@@ -114,6 +114,9 @@ fn scenario(out: &mut String, number: usize, played: &Played) {
             let _ =
                 writeln!(out, "<p class=\"bad\">Fault: {}: {}</p>", escape(contender.name), escape(&fault));
         }
+        for worst in contender.worst() {
+            let _ = writeln!(out, "<p class=\"soft\">{}</p>", escape(&worst));
+        }
         for failure in contender.failures() {
             let _ = writeln!(
                 out,
@@ -197,7 +200,7 @@ fn legend(out: &mut String, contenders: &[Contender]) {
     let _ = writeln!(
         out,
         "<p class=\"soft\">A strong line is the round that took neither the least nor the most time, a thin one each other \
-         round. Rates are means of a second or more; of memory, folder, backlog and p99 the most is shown. Phases: {}.</p>",
+         round. Rates are means of a short while; of memory, folder, backlog and p99 the most is shown. Phases: {}.</p>",
         phases.join(", ")
     );
 }
@@ -206,10 +209,17 @@ fn repeat(out: &mut String, played: &Played, contenders: &[Contender]) {
     let file = format!("{}.yml", played.scenario);
     let rounds = played.runs.iter().map(|run| run.round).max().unwrap_or(1);
     let command = match contenders {
-        [] | [_] => format!("pmm-buffer bench run {}", quoted(&file)),
+        [] => format!("pmm-buffer bench run {}", quoted(&file)),
+        [one] => {
+            let contender = match one.name {
+                "pmm-buffer" => String::new(),
+                name => format!(" --contender {}", quoted(name)),
+            };
+            format!("pmm-buffer bench run {}{contender} --rounds {rounds}", quoted(&file))
+        }
         [_, others @ ..] => {
-            let with: String = others.iter().map(|other| format!(" --with {}", quoted(other.name))).collect();
-            format!("pmm-buffer bench compare {}{with} --rounds {rounds}", quoted(&file))
+            let with: String = others.iter().map(|other| format!(" {}", quoted(other.name))).collect();
+            format!("pmm-buffer bench compare {} --with{with} --rounds {rounds}", quoted(&file))
         }
     };
     let text: Vec<_> = played.text.lines().map(escape).collect();
@@ -236,6 +246,7 @@ fn quoted(word: &str) -> String {
 mod tests {
     use super::super::sample;
     use super::*;
+    use crate::bench::outcome::Worst;
     use proptest::prelude::*;
 
     /// Tags that a page has, and nothing that a user wrote can add.
@@ -304,6 +315,7 @@ mod tests {
         for run in &mut report.scenarios[0].runs {
             (run.version, run.failure) = (Some(hostile.into()), Some(hostile.into()));
             run.phases[0].name = hostile.into();
+            run.worst = vec![Worst { series: hostile.into(), lost: 1, out_of_order: 0, made_up: 0 }];
         }
         let page = html(&report, Some(&report));
         assert_eq!(is_inert(&page), Ok(()));

@@ -6,7 +6,7 @@
 //!              └─▶ html ◀─ curves (moments → chart), change (before and now)
 //! ```
 
-mod change;
+pub(super) mod change;
 pub mod chart;
 mod curves;
 mod dots;
@@ -16,8 +16,8 @@ mod json;
 mod sample;
 mod style;
 mod terminal;
-mod text;
-mod view;
+pub(super) mod text;
+pub(super) mod view;
 
 pub use html::html;
 pub use json::{json, read};

@@ -1,6 +1,6 @@
 //! Reports for tests.
 
-use crate::bench::outcome::{Figure, Host, Moment, Phase, Played, Report, Run, VERSION};
+use crate::bench::outcome::{Figure, Host, Moment, Phase, Played, Report, Run, VERSION, Worst};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -37,7 +37,7 @@ pub(super) fn small() -> Report {
         phases: vec![Phase { name: "steady".into(), at_s: 0.0 }],
         moments: vec![moment.clone()],
         failure: failure.map(Into::into),
-        worst: Vec::new(),
+        worst: worst(lost as u64),
     };
     Report {
         version: VERSION,
@@ -51,6 +51,11 @@ pub(super) fn small() -> Report {
             runs: vec![run("pmm-buffer", 0.0, None), run("vmagent", 154.0, Some("it ended with status 1"))],
         }],
     }
+}
+
+fn worst(lost: u64) -> Vec<Worst> {
+    let worst = Worst { series: "up{job=\"a\"}".into(), lost, out_of_order: 0, made_up: 0 };
+    if lost > 0 { vec![worst] } else { Vec::new() }
 }
 
 /// An outage of a third of the time, three rounds each, with a story that looks like a real one.
@@ -186,6 +191,13 @@ fn played() -> impl Strategy<Value = Played> {
 fn run() -> impl Strategy<Value = Run> {
     let figure = proptest::sample::select(Figure::ALL.to_vec());
     let phase = (text(), number()).prop_map(|(name, at_s)| Phase { name, at_s });
+    let counts = proptest::prelude::any::<[u64; 3]>();
+    let faulty = (text(), counts).prop_map(|(series, [lost, out_of_order, made_up])| Worst {
+        series,
+        lost,
+        out_of_order,
+        made_up,
+    });
     (
         prop_oneof![Just("pmm-buffer".to_owned()), Just("vmagent".to_owned()), text()],
         option::of(text()),
@@ -194,8 +206,9 @@ fn run() -> impl Strategy<Value = Run> {
         vec(phase, 0..4),
         vec(moment(), 0..12),
         option::of(text()),
+        vec(faulty, 0..3),
     )
-        .prop_map(|(contender, version, round, figures, phases, moments, failure)| Run {
+        .prop_map(|(contender, version, round, figures, phases, moments, failure, worst)| Run {
             contender,
             version,
             round,
@@ -203,7 +216,7 @@ fn run() -> impl Strategy<Value = Run> {
             phases,
             moments,
             failure,
-            worst: Vec::new(),
+            worst,
         })
 }
 

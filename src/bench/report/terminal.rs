@@ -62,6 +62,9 @@ fn scenario(played: &Played) -> String {
         for fault in contender.faults() {
             out.push_str(&format!("FAULT: {}: {}\n", printable(contender.name), printable(&fault)));
         }
+        for worst in contender.worst() {
+            out.push_str(&format!("  {}\n", printable(&worst)));
+        }
         for failure in contender.failures() {
             out.push_str(&format!("FAILED: {}: {}\n", printable(contender.name), printable(&failure)));
         }
@@ -160,7 +163,10 @@ mod tests {
         let table = terminal(&sample::outage(&["pmm-buffer", "vmagent"]));
         assert!(table.contains("FAULT: vmagent: samples lost: 154 at most, in 2 of 3 rounds\n"), "{table}");
         let table = terminal(&sample::small());
-        assert!(table.contains("FAULT: vmagent: samples lost: 154\n"), "{table}");
+        assert!(
+            table.contains("FAULT: vmagent: samples lost: 154\n  round 1, up{job=\"a\"}: 154 lost\n"),
+            "{table}"
+        );
         assert!(
             table.contains(
                 "FAILED: vmagent: round 1 broke off, the figures are those until then: it ended with status 1\n"

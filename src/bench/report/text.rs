@@ -5,7 +5,7 @@ use crate::bench::spread::Spread;
 use crate::status::human;
 
 /// A figure over rounds, in the unit of its title: `12.3 (11.9 to 14.0)`; the value alone where all rounds agree.
-pub(super) fn figure(figure: Figure, spread: Spread) -> String {
+pub(in crate::bench) fn figure(figure: Figure, spread: Spread) -> String {
     let spread = spread.per(figure.scale());
     match figure.better() {
         // Counts.
@@ -53,7 +53,7 @@ pub(super) fn number(value: f64, decimals: usize) -> String {
 }
 
 /// Where it was measured, in a line.
-pub(super) fn host(host: &Host) -> String {
+pub(in crate::bench) fn host(host: &Host) -> String {
     format!(
         "{}, {} cores, {}, Linux {}, {}",
         host.cpu,

@@ -1,20 +1,24 @@
 //! What the tables of a scenario show, and in which words its faults are told.
 
 use super::text;
-use crate::bench::outcome::{Better, Figure, Played, Run};
+use crate::bench::outcome::{Better, Figure, Played, Run, Worst};
 use crate::bench::spread::Spread;
+use crate::status::human;
+
+/// Series with faults that are shown of a contender.
+const WORST: usize = 5;
 
 /// One contender's rounds of a scenario.
-pub(super) struct Contender<'a> {
-    pub(super) name: &'a str,
+pub(in crate::bench) struct Contender<'a> {
+    pub(in crate::bench) name: &'a str,
     /// All of them, in the order they were made.
-    pub(super) runs: Vec<&'a Run>,
+    pub(in crate::bench) runs: Vec<&'a Run>,
     /// See [`Played::loss_expected`].
     loss_expected: bool,
 }
 
 /// The contenders of a scenario, in the order they first played.
-pub(super) fn contenders(played: &Played) -> Vec<Contender<'_>> {
+pub(in crate::bench) fn contenders(played: &Played) -> Vec<Contender<'_>> {
     let mut out: Vec<Contender> = Vec::new();
     for run in &played.runs {
         match out.iter_mut().find(|contender| contender.name == run.contender) {
@@ -38,12 +42,12 @@ pub(super) fn figures<'a>(contenders: &'a [Contender]) -> impl Iterator<Item = F
 
 impl<'a> Contender<'a> {
     /// The rounds whose figures count: those that were played to the end, or all where none was.
-    pub(super) fn counted(&self) -> Vec<&'a Run> {
+    pub(in crate::bench) fn counted(&self) -> Vec<&'a Run> {
         let whole: Vec<_> = self.runs.iter().copied().filter(|run| run.failure.is_none()).collect();
         if whole.is_empty() { self.runs.clone() } else { whole }
     }
 
-    pub(super) fn spread(&self, figure: Figure) -> Option<Spread> {
+    pub(in crate::bench) fn spread(&self, figure: Figure) -> Option<Spread> {
         Spread::of(self.counted().iter().filter_map(|run| run.figures.get(&figure).copied()))
     }
 
@@ -87,6 +91,24 @@ impl<'a> Contender<'a> {
     /// Whether anything but 0 is a fault.
     pub(super) fn is_fault(&self, figure: Figure) -> bool {
         figure.better() == Better::Zero && !(figure == Figure::Lost && self.loss_expected)
+    }
+
+    /// The series that the faults are of: a few, those with the most first.
+    pub(super) fn worst(&self) -> Vec<String> {
+        if self.faults().is_empty() {
+            return Vec::new();
+        }
+        let counted = self.counted();
+        let all = counted.iter().flat_map(|run| run.worst.iter().map(|worst| (run.round, worst)));
+        let words = |(round, worst): (usize, &Worst)| {
+            let counts =
+                [(worst.lost, "lost"), (worst.out_of_order, "out of order"), (worst.made_up, "made up")];
+            let counts = counts.iter().filter(|(count, _)| *count > 0);
+            let counts: Vec<_> =
+                counts.map(|(count, what)| format!("{} {what}", human::count(*count))).collect();
+            format!("round {round}, {}: {}", worst.series, counts.join(", "))
+        };
+        all.take(WORST).map(words).collect()
     }
 
     /// Each run that broke off, and what that means for the figures.

@@ -12,7 +12,8 @@ use std::io::{IsTerminal, Write};
 pub(super) struct View {
     /// None where stderr is no terminal.
     bar: Option<ProgressBar>,
-    rounds: usize,
+    /// None where they are not known beforehand.
+    rounds: Option<usize>,
     state: RefCell<State>,
 }
 
@@ -23,7 +24,7 @@ struct State {
 }
 
 impl View {
-    pub(super) fn new(rounds: usize) -> Self {
+    pub(super) fn new(rounds: Option<usize>) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("{spinner} {msg}").expect("BUG: a valid template");
             ProgressBar::new_spinner().with_style(style)
@@ -48,7 +49,8 @@ impl View {
 
 impl Progress for View {
     fn run(&self, scenario: &Scenario, contender: &str, round: usize) {
-        let run = format!("{}, {contender}, round {round} of {}", scenario.name, self.rounds);
+        let of = self.rounds.map_or(String::new(), |rounds| format!(" of {rounds}"));
+        let run = format!("{}, {contender}, round {round}{of}", scenario.name);
         self.line(&run);
         *self.state.borrow_mut() = State { run, phase: "starts".into() };
         if let Some(bar) = &self.bar {

@@ -3,7 +3,7 @@
 use super::bytes::zigzag;
 use super::dictionary::Dictionary;
 use super::series::{Last, NEW_SCALE};
-use super::streams::{Column, Packer, Streams};
+use super::streams::{Column, Packer, Streams, ZSTD_LEVEL};
 use crate::config::{DICTIONARY_BYTES, SERIES_BYTES};
 use crate::model::{Push, Sample, SeriesView};
 use crate::wire::put_varint;
@@ -38,6 +38,11 @@ pub struct Encoder {
 
 impl Encoder {
     pub fn new() -> Self {
+        Self::of_level(ZSTD_LEVEL)
+    }
+
+    /// With another level of zstd than the log has, to measure what it would win.
+    pub fn of_level(level: i32) -> Self {
         Self {
             refs: HashMap::default(),
             hashes: Vec::new(),
@@ -47,7 +52,7 @@ impl Encoder {
             label_cost: 0,
             other_cost: 0,
             streams: Streams::default(),
-            packer: Packer::new(),
+            packer: Packer::new(level),
         }
     }
 

@@ -33,7 +33,7 @@ const PLANE0: usize = Column::RequestExtras as usize + 1;
 const COLUMNS: usize = PLANE0 + size_of::<u64>();
 
 /// zstd's level: 1 is what the time budget of an encoder on the commit path allows, and more gains little on columns.
-const ZSTD_LEVEL: i32 = 1;
+pub(super) const ZSTD_LEVEL: i32 = 1;
 /// Below this, a frame costs more than it saves.
 const SMALLEST_PACKED: usize = 64;
 /// A column of its own block costs some bytes: short ones share.
@@ -86,9 +86,9 @@ pub(super) struct Packer {
 const BUG: &str = "BUG: packing into memory cannot fail";
 
 impl Packer {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(level: i32) -> Self {
         let mut context = CCtx::create();
-        for parameter in [CParameter::CompressionLevel(ZSTD_LEVEL), CParameter::ContentSizeFlag(false)] {
+        for parameter in [CParameter::CompressionLevel(level), CParameter::ContentSizeFlag(false)] {
             context.set_parameter(parameter).expect("BUG: zstd knows these parameters");
         }
         Self { context, packed: Vec::new() }
