@@ -55,7 +55,11 @@ async fn an_agent_that_is_never_ready_is_given_up() {
 async fn signals_reach_the_process_and_its_end_is_seen() {
     let folder = folder();
     let script = "trap 'echo reloaded' HUP; trap 'exit 3' TERM; echo up; while :; do sleep 0.01; done";
-    let mut agent = launch(script, folder.path()).start().expect("a shell");
+    let mut launch = launch(script, folder.path());
+    // A shell cannot trap what was ignored when it started, as SIGHUP is where the tests run under nohup.
+    launch.args.splice(0..0, ["--default-signal=HUP".into(), launch.binary.clone().into()]);
+    launch.binary = "/usr/bin/env".into();
+    let mut agent = launch.start().expect("a shell");
     crate::harness::wait::until("the traps are set", || agent.log().contains("up")).await;
     agent.reload().expect("it runs");
     crate::harness::wait::until("it reloaded", || agent.log().contains("reloaded")).await;
