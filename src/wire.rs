@@ -21,6 +21,7 @@ mod allowance;
 mod carried;
 mod field;
 mod labels;
+mod run;
 #[cfg(test)]
 mod tests;
 mod v2;
@@ -32,6 +33,7 @@ pub use v2::{MostV2, NotCarried, decode_v2};
 
 use crate::model::{Counts, Push, PushBuilder, Sample, SeriesView, Span};
 use field::{FIXED64, Field, Fields, VARINT, field_len, put_head, varint_len};
+use run::Run;
 use std::ops::Range;
 
 // Field numbers of `WriteRequest`, `TimeSeries`, `Sample` and `Exemplar`.
@@ -442,63 +444,4 @@ fn count_series(body: &[u8]) -> usize {
         count += usize::from(field.number == TIMESERIES);
     }
     count
-}
-
-/// Fields that belong together: a range of the body as long as they stand in one piece there, else a copy.
-#[derive(Default)]
-struct Run {
-    range: Range<usize>,
-    gathered: Vec<u8>,
-    is_gathered: bool,
-}
-
-impl Run {
-    #[inline]
-    fn add(&mut self, body: &[u8], field: Range<usize>) {
-        if self.is_gathered {
-            self.gathered.extend_from_slice(&body[field]);
-        } else if self.range.end == field.start {
-            self.range.end = field.end;
-        } else if self.range.is_empty() {
-            self.range = field;
-        } else {
-            self.gather(body).extend_from_slice(&body[field]);
-        }
-    }
-
-    /// Makes a copy of the run, to be added to.
-    fn gather(&mut self, body: &[u8]) -> &mut Vec<u8> {
-        if !self.is_gathered {
-            self.is_gathered = true;
-            self.gathered.extend_from_slice(&body[self.range.clone()]);
-        }
-        &mut self.gathered
-    }
-
-    #[inline]
-    fn bytes_mut<'a>(&'a mut self, body: &'a mut [u8]) -> &'a mut [u8] {
-        if self.is_gathered { &mut self.gathered } else { &mut body[self.range.clone()] }
-    }
-
-    #[inline]
-    fn truncate(&mut self, length: usize) {
-        if self.is_gathered {
-            self.gathered.truncate(length);
-        } else {
-            self.range.end = self.range.start + length;
-        }
-    }
-
-    /// The run's place in the arena to be, and an empty run for the next series.
-    #[inline]
-    fn settle(&mut self, tail: &mut Vec<u8>, body_len: usize) -> Span {
-        let range = std::mem::take(&mut self.range);
-        if !self.is_gathered {
-            return span(range);
-        }
-        self.is_gathered = false;
-        let start = body_len + tail.len();
-        tail.append(&mut self.gathered);
-        span(start..body_len + tail.len())
-    }
 }

@@ -17,7 +17,6 @@
 use std::fmt::{self, Display};
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -125,7 +124,7 @@ impl<'a> Iterator for Entries<'a> {
         let payload = rest.get(..u16::from_le_bytes([l0, l1]).into());
         let entry = Entry { at: self.at, crc: u32::from_le_bytes([c0, c1, c2, c3]), kind, payload };
         // Whatever is behind an entry that is damaged in another way, the reader goes on in the next block.
-        self.at = if entry.fitting().is_some() { entry.range().end } else { self.block.len() };
+        self.at = if entry.fitting().is_some() { entry.end() } else { self.block.len() };
         Some(entry)
     }
 }
@@ -152,8 +151,8 @@ impl Entry<'_> {
         own.or_else(|| if self.is_recycled() { PLAIN.into_iter().find(fits) } else { None })
     }
 
-    fn range(&self) -> Range<usize> {
-        self.at..self.at + HEAD + self.payload.map_or(0, <[u8]>::len)
+    fn end(&self) -> usize {
+        self.at + HEAD + self.payload.map_or(0, <[u8]>::len)
     }
 }
 

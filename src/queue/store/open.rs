@@ -75,6 +75,11 @@ impl Store {
     pub fn open_read_only(path: &Path) -> Result<(Self, Found), OpenError> {
         folder::expect_store(path)?;
         refuse_bad_heads(path)?;
+        Self::look_into(path)
+    }
+
+    /// The same where there is a store, without heads that RocksDB would never get past.
+    fn look_into(path: &Path) -> Result<(Self, Found), OpenError> {
         let limits = Limits::of(&config::Queue::default());
         let mut damage = Vec::new();
         let opened = open_moving(|| open_db_read_only(path, &limits, Care::Strict));
@@ -98,7 +103,9 @@ impl Store {
     /// Makes a store that does not open usable again, from the files that are left: their list is made anew, the log is
     /// turned into tables. What does not read is moved to `lost` in the folder; nothing is deleted.
     pub fn repair(path: &Path) -> Result<(), OpenError> {
-        mend(path, heads::bad_heads_of_logs)?;
+        let of_folder = |error| of_folder(path, error);
+        let heads = heads::bad_heads_of_logs(path).map_err(of_folder)?;
+        heads.iter().try_for_each(BadHead::mend).map_err(of_folder)?;
         let limits = Limits::of(&config::Queue::default());
         DB::repair(&db_options(&limits, false, Care::Salvage), path)
             .map_err(|error| open_error(path, error.into_string()))
@@ -195,19 +202,12 @@ fn open_db_read_only(path: &Path, limits: &Limits, care: Care) -> Result<DB, roc
 ///
 /// A list that does not become whole by it is left as it is.
 fn mend_heads(path: &Path) -> Result<Vec<String>, OpenError> {
-    let of_list = heads::bad_heads_of_list(path).map_err(|error| of_folder(path, error))?;
-    if let Some(head) = of_list.iter().find(|head| !head.is_known()) {
+    let mut heads = heads::bad_heads_of_list(path).map_err(|error| of_folder(path, error))?;
+    if let Some(head) = heads.iter().find(|head| !head.is_known()) {
         return Err(open_error(path, head.to_string()));
     }
-    let mut mended = mend(path, heads::bad_heads_of_list)?;
-    mended.extend(mend(path, heads::bad_heads_of_logs)?);
-    Ok(mended)
-}
-
-fn mend(path: &Path, find: impl FnOnce(&Path) -> io::Result<Vec<BadHead>>) -> Result<Vec<String>, OpenError> {
-    let of_folder = |error| of_folder(path, error);
-    let heads = find(path).map_err(of_folder)?;
-    heads.iter().try_for_each(BadHead::mend).map_err(of_folder)?;
+    heads.extend(heads::bad_heads_of_logs(path).map_err(|error| of_folder(path, error))?);
+    heads.iter().try_for_each(BadHead::mend).map_err(|error| of_folder(path, error))?;
     Ok(heads.iter().map(BadHead::to_string).collect())
 }
 
@@ -239,11 +239,11 @@ fn open_moving(open: impl Fn() -> Result<DB, rocksdb::Error>) -> Result<DB, rock
 
 const OPEN_ATTEMPTS: usize = 5;
 
-/// Refuses a store whose list of files ends too early: RocksDB would take it for an older one, and delete the tables that
+/// Refuses a store, its heads mended, whose list of files ends too early: RocksDB would take it for an older one, and delete the tables that
 /// are not in it. They are told from what a crash leaves half made by the records they held: those of such a table are in the
 /// log still, these are missing.
 fn refuse_short_list(path: &Path) -> Result<(), OpenError> {
-    let unlisted = match Store::open_read_only(path) {
+    let unlisted = match Store::look_into(path) {
         Ok((store, found)) => unlisted_tables(&store.db, path).map(|mut unlisted| {
             // Every record is read where there are such tables, and only there.
             if !unlisted.is_empty() && !found.is_short && !store.lacks_records(&found) {
