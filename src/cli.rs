@@ -3,15 +3,20 @@
 //! Exit codes: 0 fine, 1 failure, 64 bad configuration or usage (`EX_USAGE`).
 
 mod bench;
+mod dead_letter;
+mod pmm_agent;
 
 pub use bench::{Bench, BenchCompare, BenchLoad, BenchPlaces, BenchPlay, BenchRun, BenchShow, BenchTune};
+pub use dead_letter::{
+    DeadLetter, ExportFormat, ExportLetters, ListLetters, PurgeLetters, RetryLetters, ShowLetter,
+};
+pub use pmm_agent::{AgentPlace, Change, Install, PmmAgent, Uninstall, VmagentShim};
 
 use crate::config;
-use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
+use clap::{Args, Parser, Subcommand, value_parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 /// Exit code for a wrong command line or configuration: what a restart would not mend.
 pub const EXIT_USAGE: u8 = 64;
@@ -193,117 +198,6 @@ pub enum Queue {
     },
 }
 
-/// The subcommands of `queue dead-letter`.
-#[derive(Debug, Subcommand)]
-pub enum DeadLetter {
-    /// Lists the letters: number, time, upstream, what was refused, the answer
-    List(ListLetters),
-    /// Shows the series and samples of one letter
-    Show(ShowLetter),
-    /// Writes what was refused in a form that can be pushed
-    Export(ExportLetters),
-    /// Sends letters once more to the upstream that refused them, and removes what it takes
-    Retry(Box<RetryLetters>),
-    /// Removes letters for good
-    Purge(PurgeLetters),
-}
-
-/// The arguments of `queue dead-letter list`.
-#[derive(Debug, Args)]
-pub struct ListLetters {
-    /// Where the letters are.
-    #[command(flatten)]
-    pub place: Place,
-    /// Prints JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// The arguments of `queue dead-letter show`.
-#[derive(Debug, Args)]
-pub struct ShowLetter {
-    /// Number of the letter
-    #[arg(value_name = "N")]
-    pub number: u64,
-    /// Where the letters are.
-    #[command(flatten)]
-    pub place: Place,
-    /// Prints JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// The arguments of `queue dead-letter export`.
-#[derive(Debug, Args)]
-pub struct ExportLetters {
-    /// Numbers of the letters [default: all]
-    #[arg(value_name = "N")]
-    pub numbers: Vec<u64>,
-    /// What to write: jsonl, for /api/v1/import of VictoriaMetrics or this agent, or remote-write, a body packed with snappy
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ExportFormat::Jsonl)]
-    pub format: ExportFormat,
-    /// File to write to, which must not exist [default: standard output]
-    #[arg(long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    /// Where the letters are.
-    #[command(flatten)]
-    pub place: Place,
-}
-
-/// What `queue dead-letter export` writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ExportFormat {
-    /// VictoriaMetrics JSON lines.
-    Jsonl,
-    /// A remote-write 1.0 body.
-    RemoteWrite,
-}
-
-/// The arguments of `queue dead-letter retry`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "A letter goes to the upstream that refused it, as the configuration says now. The agent may be running, \
-    and is not needed."
-)]
-pub struct RetryLetters {
-    /// Numbers of the letters
-    #[arg(value_name = "N", required_unless_present = "all")]
-    pub numbers: Vec<u64>,
-    /// All there are
-    #[arg(long, conflicts_with = "numbers")]
-    pub all: bool,
-    /// Configuration file of the agent; the PMM_BUFFER_* variables of `run` count here too
-    #[arg(long, value_name = "FILE", env = "PMM_BUFFER_CONFIG")]
-    pub config: Option<PathBuf>,
-    /// What takes the place of the file's values.
-    #[command(flatten)]
-    pub overrides: Overrides,
-}
-
-/// The arguments of `queue dead-letter purge`.
-#[derive(Debug, Args)]
-pub struct PurgeLetters {
-    /// Numbers of the letters
-    #[arg(value_name = "N", required_unless_present_any = ["all", "before"])]
-    pub numbers: Vec<u64>,
-    /// All there are
-    #[arg(long, conflicts_with = "numbers")]
-    pub all: bool,
-    /// Those refused before this moment, as in 2026-01-31 or 2026-01-31T18:00:00Z
-    #[arg(long, value_name = "MOMENT", value_parser = moment, conflicts_with_all = ["all", "numbers"])]
-    pub before: Option<SystemTime>,
-    /// Where the letters are.
-    #[command(flatten)]
-    pub place: Place,
-}
-
-/// A day, or a moment, in UTC.
-fn moment(text: &str) -> Result<SystemTime, String> {
-    let parse = humantime::parse_rfc3339_weak;
-    let parsed = parse(text).or_else(|_| parse(&format!("{text}T00:00:00Z")));
-    parsed.map_err(|_| "write a day or a moment in UTC, as in 2026-01-31 or 2026-01-31T18:00:00Z".to_owned())
-}
-
 /// The arguments of `queue inspect` and `queue verify`.
 #[derive(Debug, Args)]
 pub struct Survey {
@@ -324,83 +218,6 @@ pub struct Place {
     /// Configuration file of the agent
     #[arg(long, value_name = "FILE", env = "PMM_BUFFER_CONFIG")]
     pub config: Option<PathBuf>,
-}
-
-/// The subcommands of `pmm-agent`.
-#[derive(Debug, Subcommand)]
-pub enum PmmAgent {
-    /// Has pmm-agent start vmagent by way of the buffer; keeps all else in pmm-agent.yaml byte for byte
-    Install(Install),
-    /// Shows whether pmm-agent pushes through the buffer; exit status 1 where it does not
-    Status(AgentPlace),
-    /// Has pmm-agent.yaml as it was before
-    Uninstall(Uninstall),
-}
-
-/// The arguments of `pmm-agent install`.
-#[derive(Debug, Args)]
-pub struct Install {
-    /// What is changed, and how.
-    #[command(flatten)]
-    pub change: Change,
-    /// The real vmagent [default: the one that pmm-agent.yaml has]
-    #[arg(long, value_name = "FILE")]
-    pub vmagent: Option<PathBuf>,
-}
-
-/// The arguments of `pmm-agent uninstall`.
-#[derive(Debug, Args)]
-pub struct Uninstall {
-    /// What is changed, and how.
-    #[command(flatten)]
-    pub change: Change,
-    /// What the packages do before the program goes: nothing holds it up, a running pmm-agent is restarted, and what cannot
-    /// be done is told with what to do; always exit status 0
-    #[arg(long, conflicts_with_all = ["dry_run", "discard_queue", "restart"])]
-    pub for_removal: bool,
-}
-
-/// The arguments of what changes pmm-agent.yaml.
-#[derive(Debug, Args)]
-pub struct Change {
-    /// Where everything is.
-    #[command(flatten)]
-    pub place: AgentPlace,
-    /// Shows what would be changed, and changes nothing
-    #[arg(long, conflicts_with = "restart")]
-    pub dry_run: bool,
-    /// Restarts pmm-agent too, so that the change comes into force
-    #[arg(long)]
-    pub restart: bool,
-    /// Goes on although vmagent's own queue holds samples, which it throws away when its URL changes
-    #[arg(long)]
-    pub discard_queue: bool,
-}
-
-/// Where pmm-agent and the buffer are.
-#[derive(Debug, Args)]
-pub struct AgentPlace {
-    /// pmm-agent.yaml [default: that of PMM Client 3, else of PMM Client 2, else the one that was changed before]
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Folder for what pmm-agent starts and what it hands over; its user owns it [default: the one that pmm-agent.yaml names
-    /// already, else /var/lib/pmm-buffer-shim]
-    #[arg(long, value_name = "FOLDER")]
-    pub folder: Option<PathBuf>,
-    /// Address of the buffer
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9431")]
-    pub url: String,
-}
-
-/// The arguments of `vmagent-shim`. Has no `Debug`: a URL of vmagent's may have a password in it.
-#[derive(Args)]
-pub struct VmagentShim {
-    /// File that says where vmagent, the buffer and the hand-over are [default: as PMM Client and pmm-buffer have them]
-    #[arg(long, value_name = "FILE")]
-    pub notes: Option<PathBuf>,
-    /// What vmagent was meant to be started with
-    #[arg(value_name = "ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]
-    pub arguments: Vec<OsString>,
 }
 
 /// The arguments of `demo`.

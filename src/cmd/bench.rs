@@ -6,6 +6,7 @@ mod list;
 mod view;
 
 use super::interrupt::unless_interrupted;
+use super::wall;
 use crate::bench::outcome::Report;
 use crate::bench::{Contender, Plan, Scenario, Subject, Target, play, report, tune};
 use crate::cli::{Bench, BenchCompare, BenchPlaces, BenchPlay, BenchRun, BenchShow, BenchTune, EXIT_USAGE};
@@ -17,7 +18,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 use view::View;
 
 /// Scenarios of `bench run` and `bench compare` where none is named.
@@ -100,7 +100,7 @@ async fn measure(plan: anyhow::Result<Plan>, args: &BenchPlay) -> anyhow::Result
         }
     };
     let view = View::new(Some(plan.rounds));
-    let played = play(&plan, &(Arc::new(now_ms) as Clock), &view).await;
+    let played = play(&plan, &(Arc::new(wall::now_ms) as Clock), &view).await;
     view.finish();
     let report = played?;
     print(&report::terminal(&report));
@@ -119,7 +119,7 @@ async fn tune(args: &BenchTune) -> anyhow::Result<ExitCode> {
         }
     };
     let view = View::new(None);
-    let clock = Arc::new(now_ms) as Clock;
+    let clock = Arc::new(wall::now_ms) as Clock;
     let trials = tune::Trials {
         folder: &folder,
         length: args.length,
@@ -170,11 +170,4 @@ fn write(file: &Path, text: &str) -> anyhow::Result<()> {
 fn print(text: &str) {
     // A reader that has seen enough (`| head`) is no failure.
     let _ = std::io::stdout().write_all(text.as_bytes());
-}
-
-/// The wall clock, in milliseconds since the epoch.
-#[expect(clippy::disallowed_methods, reason = "scrapes carry the present time, as those of a real host")]
-fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }

@@ -11,6 +11,7 @@ mod text;
 
 use super::queue::{config_of, refuse};
 use crate::cli::{self, ExportFormat};
+use crate::clock::epoch_ms;
 use crate::dead_letter::{self, Entry, Folder, Letter};
 use crate::status::human;
 use crate::wire;
@@ -19,7 +20,6 @@ use std::fs::File;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Runs one of the subcommands.
 pub fn run(command: &cli::DeadLetter) -> anyhow::Result<ExitCode> {
@@ -183,12 +183,6 @@ fn remove(folder: &Folder, entry: &Entry) -> anyhow::Result<()> {
             folder.path().display()
         )
     })
-}
-
-/// In milliseconds since the epoch; what was before it is 0.
-fn epoch_ms(at: SystemTime) -> i64 {
-    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn print(text: &str) {

@@ -12,6 +12,7 @@ mod side;
 mod view;
 
 use super::interrupt::unless_interrupted;
+use super::wall;
 use crate::bench::folder::Folder;
 use crate::cli;
 use crate::harness::{Agent, Flow, Launch, Load, ReservedPort, Schedule, SharedLedger, Usage};
@@ -74,7 +75,7 @@ struct Demo {
 
 impl Demo {
     async fn start(upstream: Option<&str>) -> anyhow::Result<Self> {
-        let now_ms = now_ms()?;
+        let now_ms = wall::now_ms();
         let ledger = SharedLedger::default();
         let load = Load::new(now_ms as u64, HOSTS, SERIES_PER_HOST).into_hosts();
         let node_ids = load.iter().map(|host| host.node_id().to_owned()).collect();
@@ -250,11 +251,4 @@ async fn drain(
         }
         tokio::time::sleep(POLL).await;
     }
-}
-
-/// The wall clock, in milliseconds since the epoch.
-#[expect(clippy::disallowed_methods, reason = "scrapes carry the present time, as those of a real host")]
-fn now_ms() -> anyhow::Result<i64> {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    Ok(i64::try_from(now.context("the clock of this host is before 1970")?.as_millis())?)
 }

@@ -10,3 +10,4 @@ pub mod queue;
 pub mod run;
 pub mod status;
 pub mod vmagent_shim;
+mod wall;

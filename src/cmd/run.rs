@@ -8,6 +8,7 @@ mod managed;
 mod overview;
 mod reload;
 
+use super::wall;
 use crate::cli::{self, EXIT_USAGE};
 use crate::config::{Config, Upstream};
 use crate::dead_letter::{self, DeadLetters};
@@ -24,7 +25,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
@@ -95,7 +96,7 @@ impl Agent {
         let options = queue::Options {
             path: config.queue_folder(),
             settings: config.queue.clone(),
-            clock: Arc::new(wall_clock_ms),
+            clock: Arc::new(wall::now_ms),
         };
         let names: Vec<_> = config.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
         // Before the queue: what fails from here on would have to close it.
@@ -109,7 +110,7 @@ impl Agent {
         let spawn = |settings: Settings| {
             let reader = queue.reader(&settings.upstream.name);
             let seed = RandomState::new().hash_one(());
-            Replay::spawn(reader, settings, metrics.clone(), letters.clone(), wall_clock, seed)
+            Replay::spawn(reader, settings, metrics.clone(), letters.clone(), wall::now, seed)
         };
         let replays: Vec<_> = settings(&config).map(spawn).collect();
         let (server, import) = (config.server.clone(), config.import);
@@ -119,7 +120,7 @@ impl Agent {
         let overview = Arc::new(overview);
         let seen = overview.clone();
         let status = Arc::new(move || seen.status());
-        let state = State::new(queue.appender(), server, import, metrics, status, Arc::new(wall_clock_ms));
+        let state = State::new(queue.appender(), server, import, metrics, status, Arc::new(wall::now_ms));
         Ok(Self {
             source,
             config,
@@ -255,15 +256,4 @@ impl Signals {
             _ = self.hangup.recv() => Told::Reload,
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the one clock that everything else is given")]
-pub(super) fn wall_clock() -> SystemTime {
-    SystemTime::now()
-}
-
-/// In milliseconds since the epoch.
-fn wall_clock_ms() -> i64 {
-    let since = wall_clock().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -10,6 +10,7 @@ use super::progress::Progress;
 use super::verdict::{Answer, Outcome, Verdict};
 use super::window::RateLimit;
 use super::{Settings, batch::Part};
+use crate::clock::epoch_ms;
 use crate::dead_letter::{DeadLetters, Kept, Letter};
 use crate::fault::AbortOnPanic;
 use crate::ingest::one_line;
@@ -22,7 +23,7 @@ use crate::telemetry::metrics::{UpstreamLabel, UpstreamReasonLabel};
 use crate::telemetry::throttle::Throttle;
 use crate::wire;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// Everything one upstream's delivery holds.
@@ -460,12 +461,6 @@ fn first_name(push: &Push, part: &Part) -> String {
     let series = push.series().nth(part.series.start);
     let name = series.and_then(|series| wire::metric_name(series.labels)).unwrap_or_default();
     one_line(&String::from_utf8_lossy(name)).into_owned()
-}
-
-/// In milliseconds since the epoch.
-fn epoch_ms(at: SystemTime) -> i64 {
-    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn seconds(duration: Duration) -> f64 {

@@ -5,7 +5,7 @@
 use super::{Reading, chosen, print, remove};
 use crate::cli;
 use crate::cmd::queue::refuse;
-use crate::cmd::run::wall_clock;
+use crate::cmd::wall;
 use crate::config::{self, Upstream};
 use crate::dead_letter::{Entry, Folder, Letter};
 use crate::replay::{NotTaken, resend};
@@ -55,7 +55,7 @@ async fn send(upstream: Option<&Upstream>, letter: &Letter) -> Result<(), NotTak
         )));
     };
     let push = letter.push().map_err(|error| NotTaken::Refused(error.to_string()))?;
-    resend(upstream, &push, wall_clock).await
+    resend(upstream, &push, wall::now).await
 }
 
 fn told(entry: &Entry, letter: &Letter) -> String {

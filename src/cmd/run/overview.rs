@@ -1,6 +1,6 @@
 //! The agent's status, put together from what its parts know.
 
-use super::wall_clock_ms;
+use crate::cmd::wall;
 use crate::config::{Config, Upstream, UpstreamKind};
 use crate::dead_letter::{DeadLetters, Totals};
 use crate::queue::View;
@@ -67,7 +67,7 @@ impl Overview {
         let (acked, backlog) = self.queue.backlog(name)?;
         let urls: Vec<String> = (0..upstream.urls.len()).map(|url| upstream.public_url(url)).collect();
         let now = Instant::now();
-        let age_ms = backlog.oldest_accepted_ms.map_or(0, |oldest| wall_clock_ms().saturating_sub(oldest));
+        let age_ms = backlog.oldest_accepted_ms.map_or(0, |oldest| wall::now_ms().saturating_sub(oldest));
         Some(UpstreamStatus {
             name: name.clone(),
             url: urls.get(progress.url).cloned().unwrap_or_default(),
