@@ -34,6 +34,9 @@ const COLUMNS: usize = PLANE0 + size_of::<u64>();
 
 /// zstd's level: 1 is what the time budget of an encoder on the commit path allows, and more gains little on columns.
 pub(super) const ZSTD_LEVEL: i32 = 1;
+/// zstd's shortest match. Columns have long runs, which it finds all the same, and short matches in them are chance: to
+/// write one costs more than its bytes do, packed by their entropy.
+const SHORTEST_MATCH: u32 = 7;
 /// Below this, a frame costs more than it saves.
 const SMALLEST_PACKED: usize = 64;
 /// A column of its own block costs some bytes: short ones share.
@@ -88,7 +91,12 @@ const BUG: &str = "BUG: packing into memory cannot fail";
 impl Packer {
     pub(super) fn new(level: i32) -> Self {
         let mut context = CCtx::create();
-        for parameter in [CParameter::CompressionLevel(level), CParameter::ContentSizeFlag(false)] {
+        let parameters = [
+            CParameter::CompressionLevel(level),
+            CParameter::MinMatch(SHORTEST_MATCH),
+            CParameter::ContentSizeFlag(false),
+        ];
+        for parameter in parameters {
             context.set_parameter(parameter).expect("BUG: zstd knows these parameters");
         }
         Self { context, packed: Vec::new() }
