@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  append ─┐
-//!  append ─┼─▶ channel ─▶ gather ─▶ encode ─▶ one WriteBatch ─▶ sync ─▶ durable moves ─▶ answer all
+//!  append ─┼─▶ channel ─▶ gather ─▶ encode ─▶ one WriteBatch ─▶ sync ─▶ durable moves ─▶ answer all ─▶ wake the readers
 //!  ack    ─┘              what waits, up to GROUP_BYTES
 //! ```
 //!
@@ -132,6 +132,8 @@ impl Committer {
                     // A pusher that went away in the meantime does not hear of it; the push is stored.
                     let _ = waiting.reply.send(Ok(first + at as u64));
                 }
+                // After the answers: on a host with few cores a reader would be at work before them.
+                self.shared.wake_readers();
                 self.retain();
             }
             Err(error) => {

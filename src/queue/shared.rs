@@ -161,15 +161,18 @@ impl Shared {
         self.state().chain.abandon();
     }
 
-    /// The group is synced: `touched` are the segments it wrote to, the first of them the active one till now.
+    /// The group is synced: `touched` are the segments it wrote to, the first of them the active one till now. The readers may
+    /// read it, and are woken by [`Shared::wake_readers`].
     pub(super) fn committed(&self, touched: &[Segment], oldest_accepted_ms: i64) {
-        let durable = {
-            let mut state = self.state();
-            state.segments.pop_back();
-            state.segments.extend(touched);
-            state.chain.commit(oldest_accepted_ms);
-            state.chain.durable().position
-        };
+        let mut state = self.state();
+        state.segments.pop_back();
+        state.segments.extend(touched);
+        state.chain.commit(oldest_accepted_ms);
+    }
+
+    /// Tells the readers how far the log reaches now.
+    pub(super) fn wake_readers(&self) {
+        let durable = self.durable().position;
         self.durable.send_replace(durable);
     }
 
