@@ -145,6 +145,14 @@ impl Push {
         self.request_extras.iter().map(|span| &self.arena[span.range()])
     }
 
+    /// Its arena and its sample column, emptied: memory for another push of its kind.
+    pub fn into_memory(self) -> (Vec<u8>, Vec<Sample>) {
+        let Self { mut arena, mut samples, .. } = self;
+        arena.clear();
+        samples.clear();
+        (arena, samples)
+    }
+
     /// Memory this push holds, in bytes: what budgets are counted in.
     pub fn memory(&self) -> usize {
         self.arena.capacity()

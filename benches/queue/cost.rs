@@ -5,8 +5,8 @@ use crate::scrapes::{FIRST_MS, scrapes};
 use crate::stage::{MIB, Stage, Stages, folder, full_of_scrapes, hosts};
 use pmm_buffer::config::SyncMode;
 use pmm_buffer::harness::{HostLoad, Load};
-use pmm_buffer::model::Push;
-use pmm_buffer::queue::columns::{Decoder, Encoder};
+use pmm_buffer::model::{Push, Sample};
+use pmm_buffer::queue::columns::{Decoder, Encoder, Section, Sink};
 use pmm_buffer::queue::{ReadLimit, Reader};
 use pmm_buffer::wire;
 use std::hint::black_box;
@@ -24,6 +24,7 @@ pub const READ: ReadLimit = ReadLimit { records: u64::MAX, samples: 50_000, byte
 
 pub fn measure(_: &mut Stages, report: &mut Report) -> anyhow::Result<()> {
     codec(report);
+    single(report)?;
     backlog(report)
 }
 
@@ -56,17 +57,55 @@ impl Coded {
         let records: Vec<_> = self.pushes[1..].iter().map(&mut encode).collect();
         self.encode.push(micros_each(begun.elapsed(), CODED as u64));
 
-        let mut decoder = Decoder::new();
+        let (mut decoder, mut kept) = (Decoder::new(), Kept::default());
         let mut decode = |(since, payload): &(u32, Vec<u8>), length: usize| {
             if *since == 0 {
                 decoder.restart();
             }
-            black_box(decoder.decode(payload, FIRST_MS, length).expect("its own record"));
+            kept.clear();
+            decoder.decode_into(payload, FIRST_MS, length, &mut kept).expect("its own record");
+            black_box(&kept);
         };
         decode(&first, self.lengths[0]);
         let begun = Instant::now();
         records.iter().zip(&self.lengths[1..]).for_each(|(record, length)| decode(record, *length));
         self.decode.push(micros_each(begun.elapsed(), CODED as u64));
+    }
+}
+
+/// Where records are decoded to: memory that is kept from one to the next, as a delivery's is in a catch-up.
+#[derive(Default)]
+struct Kept {
+    bytes: Vec<u8>,
+    samples: Vec<Sample>,
+    /// Of each series: the ends of its labels and of its samples.
+    series: Vec<(usize, usize)>,
+}
+
+impl Kept {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.samples.clear();
+        self.series.clear();
+    }
+}
+
+impl Sink for Kept {
+    fn series(&mut self, _: usize, labels: Section<'_>) {
+        labels.write(&mut self.bytes);
+    }
+
+    fn sample(&mut self, sample: Sample) {
+        self.samples.push(sample);
+    }
+
+    fn end_series(&mut self, extras: &[u8]) {
+        self.series.push((self.bytes.len(), self.samples.len()));
+        self.bytes.extend_from_slice(extras);
+    }
+
+    fn request_extra(&mut self, extra: &[u8]) {
+        self.bytes.extend_from_slice(extra);
     }
 }
 
@@ -82,6 +121,27 @@ fn codec(report: &mut Report) {
     for (size, series) in sizes.iter().zip(SIZES) {
         report.bounded(title("decode", series), MOST_DECODE, Spread::of(size.decode.clone()));
     }
+}
+
+/// Pushes as batches of their own: nothing is merged, all labels are written each time.
+fn single(report: &mut Report) -> anyhow::Result<()> {
+    const ONE: ReadLimit = ReadLimit { records: 1, ..READ };
+    for series in SIZES {
+        let folder = folder()?;
+        let mut stage = Stage::open(folder.path(), 64 * MIB, SyncMode::Interval)?;
+        let mut hosts = Load::new(7, 1, series).into_hosts();
+        stage.append_all(scrapes(&mut hosts, 0, CODED / series))?;
+        let mut rounds = Vec::new();
+        for _ in 0..ROUNDS {
+            stage.reader.rewind_to_acked();
+            let begun = Instant::now();
+            let samples = read(&mut stage.reader, ONE, usize::MAX)?;
+            rounds.push(micros_each(begun.elapsed(), samples));
+        }
+        let title = format!("read, one push at a time, µs a sample, pushes of {series} series");
+        report.note(title, Spread::of(rounds));
+    }
+    Ok(())
 }
 
 /// Scrapes that are appended in a round.
@@ -111,18 +171,19 @@ impl Worked {
 
         self.stage.reader.rewind_to_acked();
         let begun = Instant::now();
-        let samples = read(&mut self.stage.reader, READS)?;
+        let samples = read(&mut self.stage.reader, READ, READS)?;
         self.read.push(micros_each(begun.elapsed(), samples));
         Ok(())
     }
 }
 
 /// Reads so many batches, or to the end. Returns their samples.
-pub fn read(reader: &mut Reader, batches: usize) -> anyhow::Result<u64> {
+pub fn read(reader: &mut Reader, limit: ReadLimit, batches: usize) -> anyhow::Result<u64> {
     let mut samples = 0;
     for _ in 0..batches {
-        let Some(batch) = reader.read(READ, Instant::now())? else { break };
+        let Some(batch) = reader.read(limit, Instant::now())? else { break };
         samples += batch.push.counts().all_samples();
+        reader.recycle(batch.push);
     }
     Ok(samples)
 }
@@ -163,7 +224,7 @@ fn backlog(report: &mut Report) -> anyhow::Result<()> {
     let [_, mut full] = both;
     full.stage.reader.rewind_to_acked();
     let begun = Instant::now();
-    let samples = read(&mut full.stage.reader, usize::MAX)?;
+    let samples = read(&mut full.stage.reader, READ, usize::MAX)?;
     let rate = samples as f64 / begun.elapsed().as_secs_f64() / 1e6;
     report.note("the whole full queue of 64 MiB, read and merged: millions of samples", samples as f64 / 1e6);
     report.note("the whole full queue of 64 MiB, read and merged: millions of samples a second", rate);

@@ -51,6 +51,12 @@ struct Mark {
 const SAMPLE_BYTES: usize = 18;
 
 impl Merge {
+    /// Collects in the memory of a batch that is done with: a large block that is new costs more to be given by the host, page by
+    /// page, than what is put there.
+    pub(super) fn over((arena, samples): (Vec<u8>, Vec<Sample>)) -> Self {
+        Self { arena, samples, ..Self::default() }
+    }
+
     /// References mean other series from here on.
     pub(super) fn begin_interval(&mut self) {
         self.by_reference.clear();

@@ -229,6 +229,7 @@ impl Queue {
             pending: VecDeque::new(),
             decoder: IntervalDecoder::new(),
             reported: Mark::default(),
+            spare: Default::default(),
         }
     }
 

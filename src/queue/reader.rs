@@ -4,12 +4,13 @@
 
 use super::appender::Command;
 use super::interval::IntervalDecoder;
+use super::merge::Merge;
 use super::position::Mark;
 use super::run::{Run, Source};
 use super::shared::{Readable, Shared};
 use super::store::{Store, StoreError};
 use super::{Backlog, Position};
-use crate::model::Push;
+use crate::model::{Push, Sample};
 use crate::status::human::moment;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::UpstreamReasonLabel;
@@ -65,6 +66,8 @@ pub struct Reader {
     pub(super) decoder: IntervalDecoder,
     /// Losses before it were reported: what is read again after a rewind is not lost again.
     pub(super) reported: Mark,
+    /// Memory of a batch that is done with, for the next one.
+    pub(super) spare: (Vec<u8>, Vec<Sample>),
 }
 
 impl Reader {
@@ -91,9 +94,10 @@ impl Reader {
             if from.position >= to.position {
                 return Ok(None);
             }
-            let run =
-                Run::read(&mut Source { store: &self.store, decoder: &mut self.decoder }, from, to, limit)
-                    .map_err(|error| ReadError { path: self.store.path().display().to_string(), error })?;
+            let source = &mut Source { store: &self.store, decoder: &mut self.decoder };
+            let merge = Merge::over(std::mem::take(&mut self.spare));
+            let run = Run::read(source, (from, to), limit, merge)
+                .map_err(|error| ReadError { path: self.store.path().display().to_string(), error })?;
             let oldest_ms = run.pending.first().map_or(0, |(_, accepted_ms)| *accepted_ms);
             if !self.shared.read(self.upstream, from, run.at, oldest_ms) {
                 // Dropped under our hands: what is kept now begins later.
@@ -109,6 +113,15 @@ impl Reader {
             let (end, records) = (run.at.position, run.records);
             let intervals = run.merge.intervals().to_vec();
             return Ok(Some(Batch { push: run.merge.finish(), intervals, first, end, records }));
+        }
+    }
+
+    /// Takes back the memory of a batch that is done with. It serves the next one if there is more to read by now, as in a
+    /// catch-up: an agent that has nothing to do keeps none.
+    pub fn recycle(&mut self, push: Push) {
+        let Readable { from, to } = self.shared.readable(self.upstream);
+        if from.position < to.position {
+            self.spare = push.into_memory();
         }
     }
 

@@ -50,15 +50,15 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Reads `from..to` up to `limit`. Damage is no error; a store that cannot be read now is.
+    /// Reads `from..to` up to `limit` into `merge`, which is empty. Damage is no error; a store that cannot be read now is.
     pub(super) fn read(
         source: &mut Source<'_>,
-        from: Mark,
-        to: Mark,
+        (from, to): (Mark, Mark),
         limit: ReadLimit,
+        merge: Merge,
     ) -> Result<Self, StoreError> {
         let mut run = Self {
-            merge: Merge::default(),
+            merge,
             first: None,
             records: 0,
             pending: Vec::new(),

@@ -4,6 +4,7 @@
 //! Records are read the way a delivery reads them, so what is found missing here is what a delivery would miss.
 
 use super::interval::IntervalDecoder;
+use super::merge::Merge;
 use super::position::Mark;
 use super::reader::ReadLimit;
 use super::run::{Gap, Run, Source};
@@ -135,7 +136,8 @@ impl Look {
         let mut at = segment.start;
         let mut last_ms = None;
         while at.position < segment.end.position {
-            let run = Run::read(&mut Source { store, decoder: &mut decoder }, at, segment.end, AT_ONCE)?;
+            let source = &mut Source { store, decoder: &mut decoder };
+            let run = Run::read(source, (at, segment.end), AT_ONCE, Merge::default())?;
             self.losses.extend(run.gaps.iter().map(|gap| loss(gap, last_ms, segment)));
             last_ms = run.pending.last().map(|(_, accepted_ms)| *accepted_ms).or(last_ms);
             at = run.at;

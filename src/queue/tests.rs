@@ -179,6 +179,24 @@ fn a_reader_that_waits_is_woken_by_the_next_commit() {
 }
 
 #[test]
+fn memory_of_a_batch_serves_the_next_while_there_is_one() {
+    let mut fixture = Fixture::new(&["a"], 64 * MIB);
+    for id in 0..3 {
+        fixture.append(push(id, 100), 0);
+    }
+    let reader = &mut fixture.readers[0];
+    let two = ReadLimit { records: 2, ..ALL };
+    let first = reader.read(two, Instant::now()).unwrap().unwrap();
+    assert_holds(&first, [push(0, 100), push(1, 100)].into_iter());
+    reader.recycle(first.push);
+    assert!(reader.spare.0.capacity() > 0 && reader.spare.1.capacity() >= 200, "there is more to read");
+    let second = reader.read(two, Instant::now()).unwrap().unwrap();
+    assert_holds(&second, [push(2, 100)].into_iter());
+    reader.recycle(second.push);
+    assert_eq!((reader.spare.0.capacity(), reader.spare.1.capacity()), (0, 0), "nothing is left to read");
+}
+
+#[test]
 fn acks_survive_a_restart_and_what_was_only_read_comes_again() {
     let mut fixture = Fixture::new(&["a", "b"], 64 * MIB);
     for id in 0..6 {
@@ -258,6 +276,60 @@ fn many_who_append_at_once_share_few_syncs() {
         assert_eq!(positions, (0..500).collect::<Vec<_>>());
     });
     assert!(fixture.metrics.commits.get() < 250, "{} commits for 500 appends", fixture.metrics.commits.get());
+}
+
+/// Appends pushes of its own, one after the other, until one is refused or `most` are stored. Returns their ids.
+fn append_in_turn(appender: &Appender, first: u64, most: u64) -> Vec<u64> {
+    let mut last = None;
+    let mut stored = Vec::new();
+    for id in first..first + most {
+        match futures(appender.append(push(id, 1), 0)) {
+            Ok(position) => assert!(last.replace(position) < Some(position), "its pushes are out of order"),
+            Err(AppendError::ShuttingDown) => break,
+            Err(error) => panic!("{error}"),
+        }
+        stored.push(id);
+    }
+    stored
+}
+
+#[test]
+fn threads_that_append_at_once_are_all_answered_each_in_its_order() {
+    let mut fixture = Fixture::new(&["a"], 64 * MIB);
+    let appender = fixture.queue().appender();
+    std::thread::scope(|scope| {
+        for first in [0, 1_000, 2_000, 3_000] {
+            let appender = &appender;
+            scope.spawn(move || assert_eq!(append_in_turn(appender, first, 200).len(), 200));
+        }
+    });
+    let mut found = ids(&fixture.readers[0].read(ALL, Instant::now()).unwrap().unwrap());
+    // Stable: those of a thread stay in the order in which they are found.
+    found.sort_by_key(|id| id / 1_000);
+    let expected: Vec<_> =
+        [0, 1_000, 2_000, 3_000].into_iter().flat_map(|first| first..first + 200).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn what_was_answered_while_the_queue_closed_is_there() {
+    let mut fixture = Fixture::new(&["a"], 64 * MIB);
+    let appender = fixture.queue().appender();
+    let answered: Vec<_> = std::thread::scope(|scope| {
+        let threads = [0, 1_000_000, 2_000_000].map(|first| {
+            scope.spawn({
+                let appender = &appender;
+                move || append_in_turn(appender, first, 1_000_000)
+            })
+        });
+        until("pushes from all", || fixture.metrics.commits.get() > 30);
+        fixture.close();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    fixture.open();
+    let mut found = ids(&fixture.readers[0].read(ALL, Instant::now()).unwrap().unwrap());
+    found.sort_by_key(|id| id / 1_000_000);
+    assert_eq!(found, answered);
 }
 
 /// Polls all of them until all are done.

@@ -424,7 +424,7 @@ impl Worker {
     fn ack(&mut self, delivery: &mut Delivery, now: Instant) {
         if delivery.machine.is_settled() {
             self.reader.ack(delivery.batch.end, now);
-            delivery.batch.push = Push::default();
+            self.reader.recycle(std::mem::take(&mut delivery.batch.push));
         }
         let backlog = self.reader.backlog();
         let (acked, durable) = self.reader.bounds();

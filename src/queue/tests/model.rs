@@ -349,6 +349,9 @@ impl Model {
             }
             None => assert!(taken.is_empty(), "{taken:?} were not read"),
         }
+        if let Some(batch) = batch {
+            self.driven().readers[upstream].recycle(batch.push);
+        }
         let state = &mut self.upstreams[upstream];
         state.damaged += damaged;
         state.reported = state.reported.max(to);
