@@ -14,10 +14,8 @@
 
 use super::bytes::Reader;
 use super::decoder::DecodeError;
-use super::encoder::Ready;
 use crate::model::Span;
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
+use hashbrown::HashTable;
 use twox_hash::XxHash3_64;
 
 /// Labels of its own that a section of a host has, as a rule. Where there are more, on average, no more are looked for: what
@@ -30,8 +28,8 @@ const FIRST_LABELS: usize = 1024;
 #[derive(Default)]
 pub(super) struct Dictionary {
     bytes: Vec<u8>,
-    /// Hash of a label → where it stands. Where two have the same hash, the second is kept again each time.
-    known: HashMap<u64, Span, BuildHasherDefault<Ready>>,
+    /// Where the labels stand, found by their hashes.
+    known: HashTable<Span>,
     /// Of all sections, one after the other.
     places: Vec<Span>,
     sections: Vec<End>,
@@ -83,13 +81,11 @@ impl Dictionary {
     /// Where a label stands; it is put there if it does not stand anywhere.
     fn place(&mut self, label: &[u8]) -> Result<Span, DecodeError> {
         let hash = XxHash3_64::oneshot(label);
-        if let Some(place) = self.known.get(&hash)
-            && self.bytes[place.range()] == *label
-        {
+        if let Some(place) = self.known.find(hash, |place| self.bytes[place.range()] == *label) {
             return Ok(*place);
         }
         let place = self.keep(label)?;
-        self.known.insert(hash, place);
+        self.known.insert_unique(hash, place, |place| XxHash3_64::oneshot(&self.bytes[place.range()]));
         Ok(place)
     }
 
@@ -110,16 +106,16 @@ impl Dictionary {
 
     /// Bytes of memory that are in use: [`Dictionary::memory`] without what is kept free to grow into.
     pub(super) fn used(&self) -> usize {
+        // An entry of a table takes a byte beside it.
         self.bytes.len()
-            + self.known.len() * (size_of::<(u64, Span)>() + 1)
+            + self.known.len() * (size_of::<Span>() + 1)
             + size_of_val(self.places.as_slice())
             + size_of_val(self.sections.as_slice())
     }
 
     pub(super) fn memory(&self) -> usize {
-        // A table of the standard library takes a byte an entry beside the entry.
         self.bytes.capacity()
-            + self.known.capacity() * (size_of::<(u64, Span)>() + 1)
+            + self.known.allocation_size()
             + self.places.capacity() * size_of::<Span>()
             + self.sections.capacity() * size_of::<End>()
     }

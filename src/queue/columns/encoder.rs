@@ -7,8 +7,7 @@ use super::streams::{Column, Packer, Streams, ZSTD_LEVEL};
 use crate::config::{DICTIONARY_BYTES, SERIES_BYTES};
 use crate::model::{Push, Sample, SeriesView};
 use crate::wire::put_varint;
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use hashbrown::HashTable;
 use twox_hash::XxHash3_128;
 
 /// An interval goes on until what follows the labels outweighs them so many times: they cost a sixteenth at most.
@@ -20,10 +19,10 @@ const LONGEST_INTERVAL: u32 = 4096;
 
 /// Encodes the records of one segment. See the module's doc for its intervals.
 pub struct Encoder {
-    /// Hash of a label section → its reference.
-    refs: HashMap<u128, u32, BuildHasherDefault<Ready>>,
-    /// By reference: the same hashes, to guess the next series of a push that looks like the last one.
+    /// By reference: the hash of its label section. The next series of a push that looks like the last one is guessed.
     hashes: Vec<u128>,
+    /// The references, found by these hashes.
+    refs: HashTable<u32>,
     lasts: Vec<Last>,
     /// The labels as a reader will hold them: what bounds an interval is its memory.
     labels: Dictionary,
@@ -44,8 +43,8 @@ impl Encoder {
     /// With another level of zstd than the log has, to measure what it would win.
     pub fn of_level(level: i32) -> Self {
         Self {
-            refs: HashMap::default(),
             hashes: Vec::new(),
+            refs: HashTable::new(),
             lasts: Vec::new(),
             labels: Dictionary::default(),
             records: 0,
@@ -91,9 +90,7 @@ impl Encoder {
     /// Bytes of memory held for the interval.
     pub fn memory(&self) -> usize {
         let of_series = size_of::<u128>() + size_of::<Last>();
-        // An entry of the map takes a byte of control besides.
-        let entries = self.refs.capacity() * (size_of::<(u128, u32)>() + 1);
-        entries + self.hashes.capacity() * of_series + self.labels.memory()
+        self.refs.allocation_size() + self.hashes.capacity() * of_series + self.labels.memory()
     }
 
     /// Adds a record of `packed` bytes to the costs, its labels by their share of what was packed.
@@ -145,12 +142,13 @@ impl Encoder {
         if self.hashes.get(expected as usize) == Some(&hash) {
             return expected;
         }
-        if let Some(&known) = self.refs.get(&hash) {
+        let Self { hashes, refs, .. } = self;
+        if let Some(&known) = refs.find(short(hash), |known| hashes[*known as usize] == hash) {
             return known;
         }
-        let reference = u32::try_from(self.hashes.len()).expect("BUG: an interval's labels are bounded");
-        self.refs.insert(hash, reference);
-        self.hashes.push(hash);
+        let reference = u32::try_from(hashes.len()).expect("BUG: an interval's labels are bounded");
+        hashes.push(hash);
+        refs.insert_unique(short(hash), reference, |known| short(hashes[*known as usize]));
         self.lasts.push(Last::default());
         self.labels.add(labels).expect("BUG: an interval's labels are bounded");
         let column = self.streams.column(Column::Labels);
@@ -179,24 +177,7 @@ fn write_sample(streams: &mut Streams, last: &mut Last, sample: &Sample, before:
     sample.timestamp
 }
 
-/// A hasher for keys that are hashes already.
-#[derive(Default)]
-pub(super) struct Ready(u64);
-
-impl Hasher for Ready {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("BUG: keys are u64 or u128");
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    fn write_u128(&mut self, hash: u128) {
-        self.0 = hash as u64;
-    }
+/// What a table looks for.
+fn short(hash: u128) -> u64 {
+    hash as u64
 }
