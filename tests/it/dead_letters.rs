@@ -4,7 +4,7 @@ use crate::commands::{Ran, run};
 use crate::stage::{FIRST_MS, SERIES, Stage, logged, metric, terminate, upstream_status};
 use pmm_buffer::dead_letter::Folder;
 use pmm_buffer::harness::wait::until_async;
-use pmm_buffer::harness::{Agent, Client, Mode, Rng};
+use pmm_buffer::harness::{Agent, Client, Mode, Rng, Upstream};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -241,6 +241,31 @@ async fn retry_to_an_upstream_that_is_away_keeps_the_letters() {
     assert!(ran.err.contains("is kept: cannot connect"), "{}", ran.err);
     assert!(ran.out.ends_with(&format!("0 of {kept} dead letters delivered\n")), "{}", ran.out);
     assert_eq!(listed(&stage).await.len(), kept);
+}
+
+/// As a delivery does: each of the URLs in turn, and a refusal is the answer of all of them.
+#[tokio::test]
+async fn retry_goes_to_the_next_url_where_one_is_away_and_to_no_other_where_one_refuses() {
+    let mut stage = Stage::new();
+    let _agent = refused(&mut stage, Mode::RefuseSeries(POISON.into()), 3).await;
+    let kept = listed(&stage).await.len();
+    let second = Upstream::start(&stage.ledger).expect("loopback");
+    stage.write_urls(&[&stage.upstream.url(), &second.url()], "", "");
+    let config = stage.config().to_string_lossy().into_owned();
+    let retry = ["queue", "dead-letter", "retry", "--all", "--config", &config];
+
+    let ran = run(&retry).await;
+    assert_eq!(ran.code, Some(1), "the first refuses: {}", ran.err);
+    assert_eq!((listed(&stage).await.len(), second.totals().requests), (kept, 0));
+
+    stage.upstream.close().await;
+    let ran = run(&retry).await;
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    assert!(ran.out.ends_with(&format!("{kept} of {kept} dead letters delivered\n")), "{}", ran.out);
+    assert_eq!((listed(&stage).await.len(), second.totals().samples), (0, 3));
+
+    let verdict = stage.ledger.verdict();
+    assert_eq!((verdict.delivered, verdict.lost), (3 * SERIES, 0), "{verdict:?}");
 }
 
 #[tokio::test]
