@@ -132,11 +132,8 @@ impl Committer {
                     // A pusher that went away in the meantime does not hear of it; the push is stored.
                     let _ = waiting.reply.send(Ok(first + at as u64));
                 }
-                // All else after the answers: on a host with few cores a reader would be at work before them.
+                // After the answers: on a host with few cores a reader would be at work before them.
                 self.shared.wake_readers();
-                if self.settings.sync == SyncMode::Always {
-                    self.store.note_end(self.shared.durable());
-                }
                 self.retain();
             }
             Err(error) => {
@@ -190,6 +187,9 @@ impl Committer {
         self.footprint.write(written);
         self.persisted = acked;
         self.shared.committed(&touched, group[0].accepted_ms);
+        if is_synced {
+            self.store.note_end(table.end);
+        }
         Ok(first)
     }
 
