@@ -188,6 +188,7 @@ impl Committer {
         self.persisted = acked;
         self.shared.committed(&touched, group[0].accepted_ms);
         if is_synced {
+            // Before the answers: what was answered and is damaged after a kill would not be missed otherwise.
             self.store.note_end(table.end);
         }
         Ok(first)

@@ -178,6 +178,17 @@ fn a_reader_that_waits_is_woken_by_the_next_commit() {
     assert!(reader.read(ALL, Instant::now()).unwrap().is_some());
 }
 
+/// By it, a log that lost its end is told from an older one.
+#[test]
+fn how_far_the_log_reached_is_noted_before_the_answer() {
+    let fixture = Fixture::new(&["a"], 64 * MIB);
+    for id in 0..200 {
+        fixture.append(push(id, 1), 0);
+        let noted = witness::read(&fixture.path()).expect("a note");
+        assert_eq!(noted.position, id + 1);
+    }
+}
+
 #[test]
 fn memory_of_a_batch_serves_the_next_while_there_is_one() {
     let mut fixture = Fixture::new(&["a"], 64 * MIB);
