@@ -1,29 +1,13 @@
 //! Scenarios on contenders, in turn: A B A B.
 
-use super::contender::Contender;
 use super::host::host;
-use super::outcome::{Figure, Moment, Played, Report, Run, VERSION, Worst};
-use super::scenario::{Loses, Needs, Phase, Scenario};
-use super::stage::{self, Setting};
-use super::target::Target;
+use super::outcome::{Figure, Played, Report, Run, VERSION, Worst};
+use super::scenario::{Loses, Needs, Scenario};
+use super::stage::{self, Progress, Setting};
+use super::subject::Subject;
 use crate::clock::Clock;
-use crate::harness::{ReservedPort, SharedLedger, Upstream};
 use anyhow::{Context, ensure};
-use std::net::SocketAddr;
 use std::path::PathBuf;
-
-/// What is measured.
-#[derive(Debug)]
-pub enum Subject {
-    /// A program that is started for each run.
-    Started { contender: Contender, version: Option<String> },
-    /// An agent that runs already, and is only pushed to.
-    Running {
-        target: Target,
-        /// Where the upstream that verifies has to listen; none where nobody verifies.
-        upstream: Option<SocketAddr>,
-    },
-}
 
 /// What is to be played.
 #[derive(Debug)]
@@ -35,14 +19,6 @@ pub struct Plan {
     pub rounds: usize,
     /// Where queues live.
     pub folder: PathBuf,
-}
-
-/// Who is shown how it goes on.
-pub trait Progress {
-    /// A run begins.
-    fn run(&self, scenario: &Scenario, contender: &str, round: usize);
-    fn phase(&self, phase: &Phase);
-    fn moment(&self, moment: &Moment);
 }
 
 /// Plays a plan that has been checked.
@@ -106,65 +82,6 @@ impl Plan {
             }
         }
         Ok(())
-    }
-}
-
-impl Subject {
-    /// Asks the program for its version.
-    pub fn started(contender: Contender) -> Self {
-        let version = contender.version();
-        Self::Started { contender, version }
-    }
-
-    /// As reports name it.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Started { contender, .. } => &contender.name,
-            Self::Running { target, .. } => target.url(),
-        }
-    }
-
-    /// Whether it is held to lose nothing. So is what runs already.
-    pub fn is_ours(&self) -> bool {
-        match self {
-            Self::Started { contender, .. } => contender.is_ours(),
-            Self::Running { .. } => true,
-        }
-    }
-
-    pub(super) fn version(&self) -> Option<String> {
-        match self {
-            Self::Started { version, .. } => version.clone(),
-            Self::Running { .. } => None,
-        }
-    }
-
-    /// Of what runs already.
-    pub(super) fn address(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Started { .. } => None,
-            Self::Running { target, .. } => Some(target.address()),
-        }
-    }
-
-    /// Where remote write is pushed to; none is the usual path.
-    pub(super) fn push_path(&self) -> Option<&str> {
-        match self {
-            Self::Started { contender, .. } => contender.profile.push.as_deref(),
-            Self::Running { target, .. } => Some(target.path()),
-        }
-    }
-
-    /// Where the harness' own upstream listens.
-    pub(super) fn upstream(&self, ledger: &SharedLedger) -> anyhow::Result<Option<Upstream>> {
-        match self {
-            Self::Started { .. } => Upstream::start(ledger).context("cannot listen on 127.0.0.1").map(Some),
-            Self::Running { upstream: None, .. } => Ok(None),
-            Self::Running { upstream: Some(address), .. } => {
-                let listening = ReservedPort::at(*address).and_then(|port| Upstream::start_on(port, ledger));
-                listening.with_context(|| format!("cannot listen on {address}")).map(Some)
-            }
-        }
     }
 }
 

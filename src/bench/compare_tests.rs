@@ -1,5 +1,8 @@
 use super::*;
+use crate::bench::contender::Contender;
+use crate::bench::target::Target;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 fn plan(scenario: &str, subjects: Vec<Subject>) -> Plan {
     let scenarios = vec![Scenario::find(scenario).expect("built in")];

@@ -1,10 +1,10 @@
 //! One scenario on one contender: plays the phases and looks on.
 
-use super::compare::{Progress, Subject};
 use super::crew::Crew;
 use super::figures::{End, figures};
-use super::outcome::{Run, Worst};
+use super::outcome::{Moment, Run, Worst};
 use super::scenario::{self, Event, Loses, Phase, Scenario, Until};
+use super::subject::Subject;
 use super::watch::{Counts, Snapshot, Watch};
 use crate::clock::Clock;
 use crate::harness::{Flow, FlowAccount, Mode, SharedLedger, Upstream};
@@ -34,6 +34,14 @@ const REMEMBERED: usize = 2_000;
 const QUIET: Duration = Duration::from_secs(15);
 /// The same where it is expected.
 const QUIET_EXPECTED: Duration = Duration::from_secs(3);
+
+/// Who is shown how it goes on.
+pub trait Progress {
+    /// A run begins.
+    fn run(&self, scenario: &Scenario, contender: &str, round: usize);
+    fn phase(&self, phase: &Phase);
+    fn moment(&self, moment: &Moment);
+}
 
 /// One run.
 pub(super) struct Setting<'a> {

@@ -9,7 +9,7 @@
 mod retry;
 mod text;
 
-use super::queue::{config_of, refuse};
+use super::place::{config_of, refuse};
 use crate::cli::{self, ExportFormat};
 use crate::clock::epoch_ms;
 use crate::dead_letter::{self, Entry, Folder, Letter};

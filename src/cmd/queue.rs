@@ -4,12 +4,12 @@
 //! a configuration that does not name a folder.
 
 use super::dead_letter;
-use crate::cli::{self, EXIT_USAGE};
-use crate::config::{self, Config};
+use super::place::{config_of, refuse};
+use super::table::table;
+use crate::cli;
 use crate::queue::survey::{Figures, Loss, Survey, SurveyError, Upstream, survey};
 use crate::queue::{self, OpenError};
 use crate::status::human;
-use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -39,24 +39,6 @@ fn at(place: &cli::Place, act: impl FnOnce(&Path) -> anyhow::Result<ExitCode>) -
         Ok(config) => act(&config.queue_folder()),
         Err(errors) => Ok(refuse(&errors)),
     }
-}
-
-/// Prints what is wrong with a configuration.
-pub(super) fn refuse(errors: &config::Errors) -> ExitCode {
-    errors.iter().for_each(|error| eprintln!("error: {error}"));
-    ExitCode::from(EXIT_USAGE)
-}
-
-/// The configuration, as far as it says where things are.
-pub(super) fn config_of(place: &cli::Place) -> Result<Config, config::Errors> {
-    let mut config = match (&place.data_dir, &place.config) {
-        (None, Some(file)) => config::load(Some(file), &config::Overrides::default())?.config,
-        _ => Config::default(),
-    };
-    if let Some(data_dir) = &place.data_dir {
-        config.data_dir = data_dir.clone();
-    }
-    Ok(config)
 }
 
 /// Surveys the queue, with a bar where standard error is a terminal.
@@ -203,13 +185,4 @@ fn damage(survey: &Survey) -> String {
         human::count(survey.total.samples)
     );
     out
-}
-
-pub(super) fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header);
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
 }

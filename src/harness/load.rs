@@ -1,12 +1,9 @@
 //! Pushes as a vmagent on PMM hosts makes them: the same series at each scrape, with new values.
 
-use super::made::Made;
+use super::made::{MAX_SERIES, Made};
 use super::replay::Replayed;
 use super::{LoadProfile, Rng};
 use crate::model::Push;
-
-/// The most series a host can have, so that a scrape fits one request of vmagent.
-pub const MAX_SERIES: usize = 10_000;
 
 /// Hosts that are scraped in turn. The same seed gives the same pushes.
 #[derive(Debug, Clone)]

@@ -1,10 +1,12 @@
 //! A host whose series are made up, in the shape of its exporters.
 
-use super::load::MAX_SERIES;
 use super::profile::{Exporter, Kind};
 use super::{LoadProfile, Rng};
 use crate::model::{Push, PushBuilder, Sample, Span};
 use crate::wire;
+
+/// The most series a host can have, so that a scrape fits one request of vmagent.
+pub const MAX_SERIES: usize = 10_000;
 
 const HOUR_MS: f64 = 3_600_000.0;
 

@@ -15,11 +15,13 @@ mod text;
 
 pub use text::terminal;
 
-use super::compare::{self, Plan, Progress, Subject};
+use super::compare::{self, Plan};
 use super::contender::Contender;
 use super::load::Load;
 use super::outcome::Report;
 use super::scenario::{Loses, Phase, Scenario, Upstream};
+use super::stage::Progress;
+use super::subject::Subject;
 use super::text::{Rate, Time};
 use crate::clock::Clock;
 use anyhow::bail;

@@ -4,7 +4,7 @@
 
 use super::{Reading, chosen, print, remove};
 use crate::cli;
-use crate::cmd::queue::refuse;
+use crate::cmd::place::refuse;
 use crate::cmd::wall;
 use crate::config::{self, Upstream};
 use crate::dead_letter::{Entry, Folder, Letter};

@@ -1,6 +1,6 @@
 //! Letters as a person or (`--json`) a program reads them.
 
-use crate::cmd::queue::table;
+use crate::cmd::table::table;
 use crate::dead_letter::{self, Entry, Letter};
 use crate::model::{Push, SeriesView};
 use crate::status::human;

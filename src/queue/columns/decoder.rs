@@ -2,15 +2,11 @@
 
 use super::bytes::{Reader, unzigzag};
 use super::dictionary::Dictionary;
+use super::error::DecodeError;
 use super::series::{Last, NEW_SCALE, Told};
 use super::sink::{Exact, Sink};
 use super::streams::{Column, Unpacked, Unpacker};
 use crate::model::{Push, Sample};
-
-/// The bytes are no record of this codec, or do not follow the ones before them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct DecodeError(pub(super) &'static str);
 
 /// Decodes the records of an interval one after the other, from its restart point on.
 pub struct Decoder {

@@ -13,7 +13,7 @@
 //! sections that share little: to know a label takes more than a short one has.
 
 use super::bytes::Reader;
-use super::decoder::DecodeError;
+use super::error::DecodeError;
 use crate::model::Span;
 use hashbrown::HashTable;
 use twox_hash::XxHash3_64;

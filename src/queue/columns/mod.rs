@@ -18,6 +18,7 @@
 //! | `decoder` | record → push |
 //! | `dictionary` | the labels of an interval, as the decoder keeps them |
 //! | `sink` | where the decoder puts what it reads |
+//! | `error` | what a decoder says of bytes that it cannot read |
 //! | `bytes` | varints |
 //!
 //! `decode(encode(x)) == x` to the bit, for every double and every label. The bytes are in docs/format.md, the
@@ -28,13 +29,15 @@ mod decimal;
 mod decoder;
 mod dictionary;
 mod encoder;
+mod error;
 mod series;
 mod sink;
 mod streams;
 #[cfg(test)]
 mod tests;
 
-pub use decoder::{DecodeError, Decoder};
+pub use decoder::Decoder;
 pub use dictionary::Section;
 pub use encoder::Encoder;
+pub use error::DecodeError;
 pub use sink::{Nothing, Sink};
