@@ -7,6 +7,7 @@
 //! Exit status: 0 where all that was answered arrived, in order, and nothing else did; else 1; 130 when it
 //! was interrupted.
 
+mod delivery;
 mod report;
 mod side;
 mod view;
@@ -18,8 +19,9 @@ use crate::cli;
 use crate::harness::{Agent, Flow, Launch, Load, ReservedPort, Schedule, SharedLedger, Usage};
 use crate::status::UpstreamStatus;
 use anyhow::{Context, bail, ensure};
+use delivery::{Delivery, Wire};
 use report::{Disk, Report};
-use side::{Delivery, Side};
+use side::Side;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -225,7 +227,7 @@ struct CaughtUp {
     /// From the upstream's return until all that was held then is delivered.
     after: Duration,
     /// What went over the wire in that time.
-    wire: side::Wire,
+    wire: Wire,
 }
 
 /// Waits until the agent holds nothing or the time is up, and returns its account then.

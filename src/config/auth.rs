@@ -2,7 +2,6 @@
 
 use super::problem::Spot;
 use super::raw::{self, Section};
-use super::validate::section;
 use super::value::Reader;
 use super::yaml::{Node, Value};
 use super::{Auth, Secret, SecretSource, oauth2};
@@ -134,6 +133,6 @@ pub(super) fn refuse(node: Option<&Node>, instead: &str, reader: &mut Reader) {
 /// A section and where it is. None if it is not there, or something else.
 pub(super) fn open<S: Section>(node: Option<Node>, reader: &mut Reader) -> Option<(Spot, S)> {
     let spot = node.as_ref().filter(|node| matches!(node.value, Value::Map(_))).map(|node| node.spot.clone());
-    let section = section(node, reader);
+    let section = reader.section(node);
     Some((spot?, section))
 }

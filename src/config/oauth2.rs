@@ -1,7 +1,6 @@
 //! `oauth2`: where a token comes from, in Prometheus' words.
 
 use super::auth::{at_most_one, open, refuse, source};
-use super::validate::section;
 use super::value::Reader;
 use super::yaml::{Node, Value};
 use super::{Auth, OAuth2, Secret, raw, transport};
@@ -36,7 +35,7 @@ pub(super) fn oauth2(node: Option<Node>, reader: &mut Reader) -> Option<Auth> {
     let token_url = transport::url(raw.token_url.as_ref(), reader);
     let scopes = scopes(raw.scopes.as_ref(), reader);
     let params = params(raw.endpoint_params, reader);
-    let tls = transport::tls(section(raw.tls_config, reader), reader);
+    let tls = transport::tls(reader.section(raw.tls_config), reader);
     let proxy = transport::proxy(raw.proxy_url.as_ref(), reader);
     let oauth2 = OAuth2 {
         client_id: client_id?,

@@ -3,7 +3,6 @@
 
 use super::raw;
 use super::units::{KIB, MIB, format_duration};
-use super::validate::{bytes, section};
 use super::value::Reader;
 use super::yaml::{Node, Value};
 use super::{Upstream, UpstreamKind, auth, prometheus, transport, urls};
@@ -24,7 +23,7 @@ pub(super) fn upstream(entry: Node, single: bool, reader: &mut Reader) -> Upstre
     if matches!(entry.value, Value::Null) {
         reader.problems.error(&spot, "an empty entry: write its `url`, or remove it");
     }
-    let raw: raw::RemoteWrite = section(Some(entry), reader);
+    let raw: raw::RemoteWrite = reader.section(Some(entry));
     if is_section && raw.url.is_none() && raw.urls.is_none() && raw.pmm.is_none() {
         reader.problems.error(&spot, "has no `url`: write where to send to");
     }
@@ -56,15 +55,14 @@ pub(super) fn upstream(entry: Node, single: bool, reader: &mut Reader) -> Upstre
         remote_timeout: reader
             .duration(raw.remote_timeout.as_ref(), REMOTE_TIMEOUT)
             .unwrap_or(default.remote_timeout),
-        max_bytes_per_send: bytes(
+        max_bytes_per_send: reader.bytes(
             raw.max_bytes_per_send.as_ref(),
             MAX_BYTES_PER_SEND,
             default.max_bytes_per_send,
-            reader,
         ),
         headers: transport::headers(raw.headers, reader),
         proxy: transport::proxy(raw.proxy_url.as_ref(), reader),
-        tls: transport::tls(section(raw.tls_config, reader), reader),
+        tls: transport::tls(reader.section(raw.tls_config), reader),
         auth: auth::auth(
             auth::Given {
                 basic_auth: raw.basic_auth,
@@ -92,7 +90,7 @@ fn name(node: Option<&Node>, reader: &mut Reader) -> Option<String> {
 }
 
 fn with_queue_config(upstream: Upstream, node: Option<Node>, reader: &mut Reader) -> Upstream {
-    let raw: raw::QueueConfig = section(node, reader);
+    let raw: raw::QueueConfig = reader.section(node);
     prometheus::report_queue_config(&raw, reader);
     let errors = reader.problems.error_count();
     let min_backoff = reader.duration(raw.min_backoff.as_ref(), MIN_BACKOFF);

@@ -2,7 +2,6 @@
 
 use super::problem::Spot;
 use super::raw;
-use super::validate::section;
 use super::value::Reader;
 use super::yaml::{Node, Value};
 use std::ops::RangeInclusive;
@@ -43,7 +42,7 @@ pub(super) fn self_metrics(node: Option<Node>, reader: &mut Reader) -> SelfMetri
     if let Some(Node { value: Value::Text(_), .. }) = node {
         return SelfMetrics { enabled: reader.flag(node.as_ref()).unwrap_or(default.enabled), ..default };
     }
-    let raw: raw::SelfMetrics = section(node, reader);
+    let raw: raw::SelfMetrics = reader.section(node);
     SelfMetrics {
         enabled: reader.flag(raw.enabled.as_ref()).unwrap_or(default.enabled),
         interval: reader.duration(raw.interval.as_ref(), INTERVAL).unwrap_or(default.interval),

@@ -2,7 +2,7 @@
 
 use super::memory;
 use super::problem::{Place, Spot};
-use super::raw::{self, Section};
+use super::raw;
 use super::units::{GIB, KIB, MIB, TIB, format_duration, format_size, parse_duration, parse_size};
 use super::value::Reader;
 use super::yaml::{Node, Value};
@@ -40,7 +40,7 @@ const IN_FLIGHT_BODIES: usize = 4;
 /// Makes a configuration of a file's keys. What it returns is of use only if no error was reported.
 pub(super) fn config(file: raw::File, reader: &mut Reader) -> Config {
     let default = Config::default();
-    let raw_server: raw::Server = section(file.server, reader);
+    let raw_server: raw::Server = reader.section(file.server);
     let errors = reader.problems.error_count();
     let server = server(&raw_server, reader);
     // One problem is told once.
@@ -53,21 +53,16 @@ pub(super) fn config(file: raw::File, reader: &mut Reader) -> Config {
             .unwrap_or(default.shutdown_grace),
         max_memory: default.max_memory,
         server,
-        import: import(&section(file.import, reader), reader),
-        queue: queue(&section(file.queue, reader), reader),
-        dead_letters: dead_letters(&section(file.dead_letters, reader), reader),
-        replay: replay(&section(file.replay, reader), reader),
-        log: log(&section(file.log, reader), reader),
+        import: import(&reader.section(file.import), reader),
+        queue: queue(&reader.section(file.queue), reader),
+        dead_letters: dead_letters(&reader.section(file.dead_letters), reader),
+        replay: replay(&reader.section(file.replay), reader),
+        log: log(&reader.section(file.log), reader),
         self_metrics: self_metrics::self_metrics(file.self_metrics, reader),
         upstreams: upstreams(file.remote_write, reader),
     };
     divide_memory(&mut config, file.max_memory.as_ref(), body, reader);
     config
-}
-
-/// The keys of a section.
-pub(super) fn section<S: Section>(node: Option<Node>, reader: &mut Reader) -> S {
-    raw::read(node, &mut reader.problems)
 }
 
 fn listen(node: Option<&Node>, reader: &mut Reader) -> Option<SocketAddr> {
@@ -88,7 +83,7 @@ fn listen(node: Option<&Node>, reader: &mut Reader) -> Option<SocketAddr> {
 fn server(raw: &raw::Server, reader: &mut Reader) -> Server {
     let default = Server::default();
     Server {
-        max_body_bytes: bytes(raw.max_body_bytes.as_ref(), MAX_BODY_BYTES, default.max_body_bytes, reader),
+        max_body_bytes: reader.bytes(raw.max_body_bytes.as_ref(), MAX_BODY_BYTES, default.max_body_bytes),
         max_connections: reader
             .count(raw.max_connections.as_ref(), MAX_CONNECTIONS)
             .unwrap_or(default.max_connections),
@@ -111,7 +106,7 @@ fn divide_memory(config: &mut Config, given: Option<&Node>, body: Option<&Node>,
     let set_aside = memory::set_aside(&config.queue, &config.upstreams);
     let default = set_aside.saturating_add(config.server.max_in_flight_bytes);
     let errors = reader.problems.error_count();
-    config.max_memory = bytes(given, MAX_MEMORY, default, reader);
+    config.max_memory = reader.bytes(given, MAX_MEMORY, default);
     config.server.max_in_flight_bytes = config.max_memory.saturating_sub(set_aside);
     let bodies = config.server.max_body_bytes.saturating_mul(IN_FLIGHT_BODIES);
     if let Some(node) = given.or(body)
@@ -132,16 +127,6 @@ fn divide_memory(config: &mut Config, given: Option<&Node>, body: Option<&Node>,
             ),
         );
     }
-}
-
-/// A size of memory.
-pub(super) fn bytes(
-    node: Option<&Node>,
-    bounds: RangeInclusive<u64>,
-    default: usize,
-    reader: &mut Reader,
-) -> usize {
-    reader.size(node, bounds).map_or(default, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
 }
 
 fn queue(raw: &raw::Queue, reader: &mut Reader) -> Queue {

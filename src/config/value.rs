@@ -3,7 +3,7 @@
 
 use super::Secret;
 use super::problem::{Place, Problems, Spot};
-use super::raw::nearest;
+use super::raw::{self, Section, nearest};
 use super::units::{format_duration, format_size, parse_duration, parse_size};
 use super::yaml::{Node, Value};
 use std::ops::RangeInclusive;
@@ -25,6 +25,11 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(super) fn new(problems: Problems, folder: &'a Path) -> Self {
         Self { problems, folder, files: Vec::new() }
+    }
+
+    /// The keys of a section.
+    pub(super) fn section<S: Section>(&mut self, node: Option<Node>) -> S {
+        raw::read(node, &mut self.problems)
     }
 
     /// A scalar. Null is the same as no key at all.
@@ -91,6 +96,16 @@ impl<'a> Reader<'a> {
             };
             bounded(value, &bounds, usize::to_string)
         })
+    }
+
+    /// A size of memory.
+    pub(super) fn bytes(
+        &mut self,
+        node: Option<&Node>,
+        bounds: RangeInclusive<u64>,
+        default: usize,
+    ) -> usize {
+        self.size(node, bounds).map_or(default, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 
     pub(super) fn size(&mut self, node: Option<&Node>, bounds: RangeInclusive<u64>) -> Option<u64> {

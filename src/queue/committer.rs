@@ -11,7 +11,7 @@
 
 use super::Position;
 use super::appender::{AppendError, Command, Reply};
-use super::position::Mark;
+use super::mark::Mark;
 use super::record::SegmentEncoder;
 use super::retention::{self, Footprint, Limits};
 use super::segment::Segment;

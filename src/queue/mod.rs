@@ -8,7 +8,8 @@
 //!
 //! | file | its job |
 //! |---|---|
-//! | `position` | marks, cursors, the chain of positions (pure) |
+//! | `mark` | a place in the log, with running totals (pure) |
+//! | `position` | cursors, the chain of positions (pure) |
 //! | `record` | one push as bytes: header and payload (pure) |
 //! | `columns` | the codec of the payload (pure) |
 //! | `interval` | decodes records wherever reading begins |
@@ -37,6 +38,7 @@ mod committer;
 mod folder;
 mod interval;
 mod keys;
+mod mark;
 mod merge;
 mod position;
 mod reader;
@@ -55,8 +57,9 @@ mod upkeep;
 mod witness;
 
 pub use appender::{AppendError, Appender};
-pub use position::Position;
-pub use reader::{Batch, ReadError, ReadLimit, Reader};
+pub use mark::Position;
+pub use reader::{Batch, ReadError, Reader};
+pub use run::ReadLimit;
 
 use crate::clock::Clock;
 use crate::config;
@@ -67,7 +70,8 @@ use crate::telemetry::Metrics;
 use appender::Command;
 use committer::Committer;
 use interval::IntervalDecoder;
-use position::{Cursor, Mark};
+use mark::Mark;
+use position::Cursor;
 use record::SegmentEncoder;
 use retention::{Footprint, Limits};
 use shared::Shared;

@@ -4,9 +4,9 @@
 
 use super::appender::Command;
 use super::interval::IntervalDecoder;
+use super::mark::Mark;
 use super::merge::Merge;
-use super::position::Mark;
-use super::run::{Run, Source};
+use super::run::{ReadLimit, Run, Source};
 use super::shared::{Readable, Shared};
 use super::store::{Store, StoreError};
 use super::{Backlog, Position};
@@ -18,16 +18,6 @@ use std::collections::VecDeque;
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
 use tokio::sync::watch;
-
-/// Bounds of one read; at least one record is returned, however large.
-#[derive(Debug, Clone, Copy)]
-pub struct ReadLimit {
-    pub records: u64,
-    /// Float and histogram samples.
-    pub samples: u64,
-    /// No record is added to a batch that would take this many bytes unpacked, about.
-    pub bytes: usize,
-}
 
 /// A contiguous run of records as one push: each series once (once an interval of the log, to be exact), with its
 /// samples in the order they were accepted. What was damaged between the records is not in it.

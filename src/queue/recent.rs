@@ -11,7 +11,7 @@
 //!   long ago   │ the window    │
 //! ```
 
-use super::position::Mark;
+use super::mark::Mark;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 

@@ -14,7 +14,7 @@
 //! depends on; 0 at a restart point (see [`super::columns`]).
 
 use super::columns::{DecodeError, Encoder};
-use super::position::Mark;
+use super::mark::Mark;
 use crate::model::Push;
 use crate::wire;
 

@@ -1,6 +1,6 @@
 //! Which segments go, and why. Pure: the table in, a decision out.
 
-use super::position::{Mark, Position};
+use super::mark::{Mark, Position};
 use super::segment::Segment;
 use crate::config::{self, WhenFull};
 use std::collections::VecDeque;

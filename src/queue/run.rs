@@ -5,11 +5,20 @@
 
 use super::Position;
 use super::interval::{IntervalDecoder, IntervalError};
+use super::mark::Mark;
 use super::merge::Merge;
-use super::position::Mark;
-use super::reader::ReadLimit;
 use super::record::{Header, read_header};
 use super::store::{Store, StoreError};
+
+/// Bounds of one read; at least one record is returned, however large.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadLimit {
+    pub records: u64,
+    /// Float and histogram samples.
+    pub samples: u64,
+    /// No record is added to a batch that would take this many bytes unpacked, about.
+    pub bytes: usize,
+}
 
 /// Where a run comes from.
 pub(super) struct Source<'a> {

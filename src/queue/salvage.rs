@@ -5,7 +5,7 @@
 //! they held.
 
 use super::Position;
-use super::position::Mark;
+use super::mark::Mark;
 use super::record::Header;
 use super::segment::Segment;
 

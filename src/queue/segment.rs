@@ -1,6 +1,6 @@
 //! Segments: the unit in which space is released, and the table that remembers them.
 
-use super::position::{Mark, Position};
+use super::mark::{Mark, Position};
 
 /// What the table knows of one segment. 65 bytes on disk, see docs/format.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! What the committer, the readers and the status share: the chain, the segment table, the first failure.
 
-use super::position::{Chain, Cursor, Mark};
+use super::mark::Mark;
+use super::position::{Chain, Cursor};
 use super::retention::{self, Limits};
 use super::segment::{self, Segment};
 use super::{Backlog, Position};

@@ -4,10 +4,9 @@
 //! Records are read the way a delivery reads them, so what is found missing here is what a delivery would miss.
 
 use super::interval::IntervalDecoder;
+use super::mark::Mark;
 use super::merge::Merge;
-use super::position::Mark;
-use super::reader::ReadLimit;
-use super::run::{Gap, Run, Source};
+use super::run::{Gap, ReadLimit, Run, Source};
 use super::segment::{Segment, accepted_between};
 use super::store::{Found, Store, StoreError};
 use super::{OpenError, Position};

@@ -5,7 +5,7 @@
 //! that the list does not name. It is written after each sync and never synced itself: what it says was synced before,
 //! so it may be behind after a power cut and is never ahead. 29 bytes, see docs/format.md.
 
-use super::position::Mark;
+use super::mark::Mark;
 use super::segment::{MARK_LEN, decode_mark, encode_mark};
 use std::fs::{self, File};
 use std::io;

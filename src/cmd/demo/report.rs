@@ -1,7 +1,8 @@
 //! The verdict, as a table.
 
 use super::Back;
-use super::side::{Checked, Delivery, Wire};
+use super::delivery::{Delivery, Wire};
+use super::side::Checked;
 use crate::harness::{Usage, Verdict};
 use crate::status::{UpstreamStatus, human};
 use comfy_table::{Table, presets};

@@ -1,11 +1,11 @@
 //! The upstream's side of the demo: our own that verifies, or a real server behind a relay.
 
+use super::delivery::{Delivery, Wire};
 use super::view::View;
 use crate::bench::Target;
 use crate::harness::{Agent, Database, Relay, SharedLedger, Upstream};
 use crate::status::UpstreamStatus;
 use anyhow::{Context, ensure};
-use std::ops::Sub;
 
 /// Where the agent delivers to.
 #[derive(Debug)]
@@ -25,35 +25,6 @@ pub(super) struct Real {
     database: Database,
     /// They name the series of this run.
     node_ids: Vec<String>,
-}
-
-/// How far delivery has come, in samples.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Delivery {
-    /// Delivered so far; for a real server, by the agent since it started.
-    pub(super) samples: u64,
-    /// Answered and not delivered.
-    pub(super) held: u64,
-    pub(super) wire: Wire,
-}
-
-/// What went to the upstream, repeats included.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Wire {
-    pub(super) samples: u64,
-    /// Bodies as sent; for a real server, with the HTTP heads.
-    pub(super) bytes: u64,
-}
-
-impl Sub for Wire {
-    type Output = Self;
-
-    fn sub(self, before: Self) -> Self {
-        Self {
-            samples: self.samples.saturating_sub(before.samples),
-            bytes: self.bytes.saturating_sub(before.bytes),
-        }
-    }
 }
 
 /// What the database was found to hold.

@@ -1,6 +1,6 @@
 //! What is shown while the demo runs: a live line on a terminal, a line a phase elsewhere.
 
-use super::side::Delivery;
+use super::delivery::Delivery;
 use crate::harness::Verdict;
 use crate::status::human;
 use indicatif::{ProgressBar, ProgressStyle};

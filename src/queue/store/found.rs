@@ -2,7 +2,7 @@
 
 use super::open::open_error;
 use super::{FORMAT_VERSION, Store, StoreError};
-use crate::queue::position::Mark;
+use crate::queue::mark::Mark;
 use crate::queue::record::read_header;
 use crate::queue::retention::Limits;
 use crate::queue::salvage::{self, Rebuild};

@@ -21,7 +21,7 @@ use options::{META, RECORDS};
 
 use super::segment::{self, Segment};
 use super::witness::Witness;
-use super::{Position, keys, position::Mark};
+use super::{Position, keys, mark::Mark};
 use rocksdb::{ColumnFamily, DB, ReadOptions, WriteBatch, WriteOptions};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
